@@ -1,0 +1,31 @@
+"""The vocabulary: eight expressions in one order, and the checks that keep a subset of them honest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+EXPRESSIONS: tuple[str, ...] = (
+    "neutral",
+    "anger",
+    "contempt",
+    "disgust",
+    "fear",
+    "happiness",
+    "sadness",
+    "surprise",
+)
+"""Every expression deadpan knows, in the order used in files, tensors and tables."""
+
+
+def check_expressions(names: Sequence[str]) -> tuple[str, ...]:
+    """Return `names` as a tuple, refusing unknown, repeated or wrongly ordered expressions (ValueError)."""
+    names = tuple(names)
+    unknown = [name for name in names if name not in EXPRESSIONS]
+    if unknown:
+        raise ValueError(f"unknown expression {unknown[0]!r}; known are {', '.join(EXPRESSIONS)}")
+    ordered = tuple(name for name in EXPRESSIONS if name in names)
+    if names != ordered:
+        raise ValueError(f"expressions must stand once each, in the order {', '.join(ordered)}; got {', '.join(names)}")
+    if len(names) < 2:
+        raise ValueError(f"at least two expressions are needed to tell them apart; got {', '.join(names) or 'none'}")
+    return names
