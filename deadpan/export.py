@@ -1,0 +1,139 @@
+"""A trained run as an ONNX file with its card: what ships, checked against the method that it came from."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import logging
+import os
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from torch import Tensor, nn
+
+from deadpan import __version__
+from deadpan.checkpoint import load_method
+from deadpan.method import Method, Prediction
+
+OPSET = 18
+TOLERANCE = 1e-3
+"""Largest difference of a logit or a pixel (range 2) allowed between torch and ONNX Runtime; 1e-5 is usual."""
+
+
+class FlipAveraged(nn.Module):
+    """A method that also reads the mirrored face and averages the two distributions; the neutral face is the first's."""
+
+    def __init__(self, method: Method) -> None:
+        super().__init__()
+        self.method = method
+
+    def forward(self, image: Tensor) -> Prediction:
+        """(N, 3, S, S) -> log-probabilities (N, K) and the neutral face."""
+        straight = self.method(image)
+        mirrored = self.method(image.flip(3))
+        mean = (straight.logits.softmax(1) + mirrored.logits.softmax(1)) / 2
+        return Prediction(mean.clamp(min=1e-9).log(), straight.neutral)
+
+
+def export(
+    run: Path, out: Path | None = None, *, flip: bool = True, metrics: Mapping[str, Any] | None = None
+) -> tuple[Path, Path]:
+    """Write OUT.onnx and OUT.json (the card) from a finished run; returns both paths.
+
+    `out` is a folder or a path ending in .onnx; by default METHOD.onnx in the run folder. `flip` averages over the
+    mirrored face, at twice the cost. `metrics` go into the card as they are. The exported file is compared with the
+    method on random faces (ValueError where they differ by more than 1e-3).
+    """
+    method, facts = load_method(run)
+    folder = run if run.is_dir() else run.parent
+    path = (folder if out is None else out) / f"{facts['method']}.onnx" if out is None or out.suffix != ".onnx" else out
+    path.parent.mkdir(parents=True, exist_ok=True)
+    module: nn.Module = FlipAveraged(method) if flip else method
+    model = to_onnx(module.eval(), method.config.image_size)
+    core = {
+        "format": 1,
+        "name": path.stem,
+        "method": facts["method"],
+        "expressions": list(method.expressions),
+        "image_size": method.config.image_size,
+        "generates": method.generates,
+    }
+    entry = model.metadata_props.add()
+    entry.key, entry.value = "deadpan", json.dumps(core)
+    data = model.SerializeToString()
+    difference = parity(module, data, method.config.image_size)
+    if difference > TOLERANCE:
+        raise ValueError(f"{path.name} differs from its method by {difference:.2g}, more than {TOLERANCE}")
+    recipe = facts.get("recipe", {})
+    card = {
+        **core,
+        "flip_averaged": flip,
+        "data": facts.get("data", []),
+        "licence": "weights Apache-2.0; the terms of the training data stand beside each data set under data",
+        "recipe": facts.get("command", ""),
+        "config": facts["config"],
+        "training": recipe.get("training", {}),
+        "augmentation": recipe.get("augmentation", {}),
+        "selection": "weights after the last epoch (running average)",
+        "metrics": dict(metrics or {}),
+        "parity": float(f"{difference:.2g}"),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "created": date.today().isoformat(),
+        "deadpan": __version__,
+    }
+    card_path = path.with_suffix(".json")
+    write_bytes(path, data)
+    write_bytes(card_path, (json.dumps(card, indent=1) + "\n").encode())
+    return path, card_path
+
+
+def to_onnx(module: nn.Module, image_size: int) -> onnx.ModelProto:
+    """The module as ONNX: "image" (N, 3, S, S) in [-1, 1] -> "logits" (N, K), "neutral" (N, 3, S, S), any N."""
+    example = torch.zeros(2, 3, image_size, image_size)
+    quiet = logging.getLogger("torch.onnx")
+    level = quiet.level
+    quiet.setLevel(logging.ERROR)
+    with contextlib.redirect_stdout(io.StringIO()):  # the exporter reports its steps there
+        program = torch.onnx.export(
+            module,
+            (example,),
+            input_names=["image"],
+            output_names=["logits", "neutral"],
+            dynamic_shapes={"image": {0: torch.export.Dim("batch")}},
+            opset_version=OPSET,
+            dynamo=True,
+        )
+    quiet.setLevel(level)
+    if program is None:
+        raise ValueError("the method could not be exported to ONNX")
+    return program.model_proto
+
+
+def parity(module: nn.Module, data: bytes, image_size: int) -> float:
+    """Largest difference between torch and ONNX Runtime over batches of 1 and 5 random faces."""
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    generator = torch.Generator().manual_seed(0)
+    worst = 0.0
+    for count in (1, 5):
+        image = torch.rand(count, 3, image_size, image_size, generator=generator) * 2 - 1
+        with torch.no_grad():
+            expected = module(image)
+        for name, want in zip(("logits", "neutral"), expected, strict=True):
+            got = session.run([name], {"image": image.numpy()})[0]
+            worst = max(worst, float(np.abs(got - want.numpy()).max()))
+    return worst
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file atomically."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(data)
+    os.replace(partial, path)

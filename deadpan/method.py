@@ -1,0 +1,110 @@
+"""The interface that every method fills: what goes in (Batch), what comes out (Prediction), how it trains (Stage)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from deadpan.expressions import check_expressions
+
+
+@dataclass(frozen=True)
+class Batch:
+    """N aligned faces with everything that training may know about them.
+
+    Pixels are float in [-1, 1], landmarks are (x, y) in pixels of the crop.
+    """
+
+    image: Tensor  # (N, C, H, W)
+    neutral: Tensor  # (N, C, H, W) the same person's neutral face; the image itself where not paired
+    paired: Tensor  # (N,) bool: the data really holds this person's neutral face
+    target: Tensor  # (N, K) label distribution: one-hot, or the annotators' votes
+    subject: Tensor  # (N,) int64 training-subject index, -1 unknown
+    landmarks: Tensor  # (N, 68, 2) NaN where unknown
+    neutral_landmarks: Tensor  # (N, 68, 2) of the neutral face, NaN where unknown
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    def to(self, device: torch.device | str) -> Batch:
+        """Move every tensor to `device`."""
+        return Batch(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
+
+    def __getitem__(self, rows: Tensor | slice) -> Batch:
+        """The given rows (indices, a bool mask or a slice) of every tensor."""
+        return Batch(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+
+
+class Prediction(NamedTuple):
+    """What every method answers; a tuple, so that torch.export and ONNX accept it."""
+
+    logits: Tensor  # (N, K)
+    neutral: Tensor  # (N, C, H, W) the generated neutral face; the image itself where the method makes none
+
+
+def constant(progress: float) -> float:
+    """The learning rate as it was set, at any `progress` in [0, 1]."""
+    return 1.0
+
+
+def cosine(progress: float) -> float:
+    """The learning rate falling from 1 to 0 times what was set, along half a cosine."""
+    return 0.5 + 0.5 * math.cos(math.pi * progress)
+
+
+def one_cycle(progress: float) -> float:
+    """Up from 0.04 to 1 over the first 30 % of the stage, then down to 0, along cosines (Smith & Topin 2019)."""
+    if progress < 0.3:
+        return 0.04 + 0.96 * (0.5 - 0.5 * math.cos(math.pi * progress / 0.3))
+    return cosine((progress - 0.3) / 0.7)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One phase of a paper's training.
+
+    `step` runs its own optimiser steps on a batch and returns what to log, as 0-dimensional tensors. The loop saves and
+    resumes what is listed here: `optimizers`, and a running average of each child module named in `averaged`, which
+    takes the child's place when the stage ends.
+    """
+
+    name: str
+    epochs: int
+    step: Callable[[Batch], dict[str, Tensor]]
+    optimizers: Mapping[str, Optimizer]
+    schedule: Callable[[float], float] = constant  # progress in [0, 1] -> factor on every learning rate
+    averaged: tuple[str, ...] = ()
+    rows: Literal["all", "paired"] = "all"  # "paired": only pictures whose neutral face is known
+
+
+class Method(nn.Module):
+    """A network with its losses, optimisers and steps; one file in `methods/` fills this in for one paper."""
+
+    Config: ClassVar[type[Any]]  # frozen dataclass in the same file; its defaults are the paper's
+    generates: ClassVar[bool] = True  # False: makes no neutral face, Prediction.neutral is the image
+    config: Any
+    expressions: tuple[str, ...]
+
+    def __init__(self, config: Any, expressions: tuple[str, ...]) -> None:
+        super().__init__()
+        self.config = config
+        self.expressions = check_expressions(expressions)
+
+    def stages(self) -> list[Stage]:
+        """The phases of training, in the order they run; optimisers are made here, once."""
+        raise NotImplementedError
+
+    def forward(self, image: Tensor) -> Prediction:
+        """Predict from (N, 3, H, W) in [-1, 1]; what is exported and shipped."""
+        raise NotImplementedError
+
+    def predict(self, batch: Batch) -> Prediction:
+        """Predict for evaluation: `forward` on the image, except where a method may see the true neutral face."""
+        prediction: Prediction = self(batch.image)
+        return prediction

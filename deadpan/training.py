@@ -1,0 +1,333 @@
+"""One loop over `method.stages()`, on Lightning Fabric: log, sheets, running averages, checkpoints that resume."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from lightning.fabric import Fabric
+from rich.console import Console
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from deadpan import checkpoint
+from deadpan.augment import Augmentation
+from deadpan.batches import Batches, FaceTable, open_data, ordered
+from deadpan.evaluation import measure_method
+from deadpan.method import Method, Stage
+from deadpan.progress import epoch_progress
+from deadpan.sheets import write_sheet
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Settings of a training that belong to no method; every default is our choice."""
+
+    batch_size: int = 64
+    "Pictures of a batch."
+    pictures_per_epoch: int = 0
+    "Pictures of an epoch; 0 takes as many as the data files hold."
+    weights: tuple[float, ...] = ()
+    "Share of each data file in a batch, in the order of the files; may go on with the shares of the next stages."
+    pairing: Literal["twin", "hard", "none"] = "twin"
+    "Which neutral face is paired: the drawn twin, another neutral picture of the person, or none."
+    own_neutral: float = 0.8
+    "A real picture whose share of neutral votes reaches this is its own neutral face; 0 switches it off."
+    balance: float = 0.0
+    "From 0, classes as frequent as in the data, to 1, all equally frequent."
+    averaging: float = 0.999
+    "Decay per step of the running average of the weights."
+    seed: int = 0
+    "Decides initial weights, order and augmentation."
+    precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
+    "Arithmetic of the networks."
+    accelerator: str = "auto"
+    "Fabric's accelerator: auto, cpu, cuda, mps."
+    threads: int = 0
+    "CPU threads; 0 leaves it to torch."
+    validation_pictures: int = 1000
+    "At most so many pictures of each validation file are measured after an epoch."
+    sheet_every: int = 5
+    "Epochs between two sheets of generated neutral faces."
+    tensorboard: bool = False
+    "Also log for TensorBoard."
+
+
+@dataclass
+class Run:
+    """A training under way: the method, where it stands and the folder that it writes."""
+
+    name: str
+    method: Method
+    config: TrainingConfig
+    augmentation: Augmentation
+    out: Path
+    data: Mapping[str, FaceTable]
+    validation: Mapping[str, FaceTable]
+    console: Console = field(default_factory=lambda: Console(stderr=True))
+
+
+def train(
+    name: str,
+    method_config: Any,
+    data: Sequence[str],
+    out: Path,
+    config: TrainingConfig | None = None,
+    *,
+    augmentation: Augmentation | None = None,
+    expressions: Sequence[str] | None = None,
+    validation: Sequence[str] = (),
+    resume: bool = False,
+) -> Path:
+    """Train method `name` on prepared files and return the path of its finished weights, OUT/model.safetensors.
+
+    `data` and `validation` are prepared Parquet files, each optionally followed by @SPLIT. Expressions default to
+    those of the first file. A run that was stopped goes on with `resume=True`, and ends as if it had not stopped.
+    ValueError for data, settings or an `out` that do not fit.
+    """
+    config = config or TrainingConfig()
+    augmentation = augmentation or Augmentation()
+    tables = {spec: open_data(spec, expressions, method_config.image_size) for spec in data}
+    if not tables:
+        raise ValueError("no data to train on; give at least one prepared Parquet file")
+    expressions = tuple(expressions or next(iter(tables.values())).expressions)
+    tables = {spec: table.restricted(expressions) for spec, table in tables.items()}
+    recipe = {
+        "method": name,
+        "config": dataclasses.asdict(method_config),
+        "training": dataclasses.asdict(config),
+        "augmentation": dataclasses.asdict(augmentation),
+        "data": list(data),
+        "validation": list(validation),
+        "expressions": list(expressions),
+    }
+    claim(out, recipe, resume)
+    torch.manual_seed(config.seed)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    method = checkpoint.build(name, dataclasses.asdict(method_config), expressions)
+    held = {spec: open_data(spec, expressions, method_config.image_size) for spec in validation}
+    run = Run(name, method, config, augmentation, out, tables, held)
+    return fit(run, recipe)
+
+
+def claim(out: Path, recipe: Mapping[str, Any], resume: bool) -> None:
+    """Make the run folder with its config.json, or check that the one there is the same run."""
+    path = out / "config.json"
+    text = json.dumps(recipe, indent=1)
+    if path.exists():
+        if not resume:
+            raise ValueError(f"{out} holds a run already; continue it with --resume, or choose another folder")
+        there = json.loads(path.read_text())
+        changed = [key for key, value in json.loads(text).items() if there.get(key) != value]
+        if changed:
+            raise ValueError(f"{out} was started with another {changed[0]}: {there.get(changed[0])}; repeat that")
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name("config.json.partial")
+    partial.write_text(text)
+    os.replace(partial, path)
+
+
+def fit(run: Run, recipe: Mapping[str, Any]) -> Path:
+    """Run every stage from where the last checkpoint left off."""
+    finished = run.out / "model.safetensors"
+    if finished.exists():
+        run.console.print(f"{run.out} is finished already")
+        return finished
+    state = run.out / "state.safetensors"
+    tensors, facts = checkpoint.read_tensors(state) if state.exists() else ({}, {"stage": 0, "epoch": 0})
+    if tensors:
+        run.method.load_state_dict(checkpoint.under("method/", tensors))
+    fabric = Fabric(accelerator=run.config.accelerator, devices=1, precision=run.config.precision)
+    children = dict(run.method.named_children())
+    for name, child in children.items():
+        setattr(run.method, name, fabric.setup_module(child))
+    stages = run.method.stages()
+    for index, stage in enumerate(stages):
+        if index < facts["stage"]:
+            continue
+        averages = start_averages(stage, children, fabric.device)
+        first = 0
+        if index == facts["stage"] and tensors:
+            first = facts["epoch"]
+            restore(stage, averages, tensors, facts)
+        for epoch in range(first, stage.epochs):
+            logs = run_epoch(run, stage, index, epoch, averages, fabric.device)
+            last = epoch + 1 == stage.epochs
+            with averaged(children, averages):
+                logs |= look(run, stage, epoch, last, fabric.device)
+            write_log(run, {"stage": stage.name, "epoch": epoch + 1, **logs})
+            if last:
+                for name, average in averages.items():
+                    children[name].load_state_dict(average.module.state_dict())
+            save_state(state, children, stage, averages, {"stage": index + last, "epoch": 0 if last else epoch + 1})
+        tensors = {}
+    for name, child in children.items():
+        setattr(run.method, name, child)
+    subjects = sorted({subject for table in run.data.values() for subject in table.subjects})
+    checkpoint.save_method(finished, run.name, run.method.cpu(), {"recipe": recipe, "subjects": subjects})
+    state.unlink(missing_ok=True)
+    return finished
+
+
+def average_towards(decay: float) -> Any:
+    """The update of a running average whose first steps count less than `decay` says, for AveragedModel."""
+
+    @torch.no_grad()
+    def update(average: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
+        weight = 1 - min(decay, (1 + int(count)) / (10 + int(count)))
+        for mean, value in zip(average, current, strict=True):
+            if mean.is_floating_point():
+                mean.lerp_(value.to(mean.dtype), weight)
+            else:
+                mean.copy_(value)
+
+    return update
+
+
+def start_averages(stage: Stage, children: Mapping[str, nn.Module], device: torch.device) -> dict[str, AveragedModel]:
+    """A running average of each child that the stage names, starting from its present weights."""
+    return {name: AveragedModel(children[name], device, use_buffers=True) for name in stage.averaged}
+
+
+def run_epoch(
+    run: Run, stage: Stage, index: int, epoch: int, averages: Mapping[str, AveragedModel], device: torch.device
+) -> dict[str, float]:
+    """One epoch of steps; returns the mean of what they logged, with throughput.
+
+    Every random number depends on (seed, stage, epoch) alone, so that an epoch repeats after a resume.
+    """
+    batches = Batches(
+        list(run.data.values()),
+        stage_weights(run.config.weights, len(run.data), index),
+        batch_size=run.config.batch_size,
+        pairing=run.config.pairing,
+        balance=run.config.balance,
+        own_neutral=run.config.own_neutral or None,
+        augment=run.augmentation,
+        seed=run.config.seed,
+        device=device,
+        pictures_per_epoch=run.config.pictures_per_epoch or None,
+    )
+    paired_only = stage.rows == "paired"
+    steps = batches.steps(paired_only)
+    torch.manual_seed(run.config.seed * 1_000_000 + index * 10_000 + epoch)
+    rates = {name: optimizer.defaults["lr"] for name, optimizer in stage.optimizers.items()}
+    for average in averages.values():
+        average.multi_avg_fn = average_towards(run.config.averaging)
+    sums: dict[str, Tensor] = {}
+    pictures, begun = 0, time.perf_counter()
+    title = f"{stage.name} {epoch + 1}/{stage.epochs}"
+    with epoch_progress(run.console, title, steps, further_epochs=stage.epochs - epoch - 1) as advance:
+        for step, batch in enumerate(batches.epoch(1000 * index + epoch, paired_only)):
+            factor = stage.schedule((epoch + step / steps) / stage.epochs)
+            for name, optimizer in stage.optimizers.items():
+                for group in optimizer.param_groups:
+                    group["lr"] = rates[name] * factor
+            logged = stage.step(batch)
+            for name, average in averages.items():
+                average.update_parameters(dict(run.method.named_children())[name])
+            for key, value in logged.items():
+                sums[key] = sums.get(key, torch.zeros((), device=device)) + value
+            pictures += len(batch)
+            advance(len(batch))
+    seconds = time.perf_counter() - begun
+    means = {key: round(float(value) / steps, 6) for key, value in sums.items()}
+    bad = [key for key, value in means.items() if value != value or abs(value) == float("inf")]
+    if bad:
+        raise FloatingPointError(f"{bad[0]} became {means[bad[0]]} in {title}; lower the learning rate or use 32-true")
+    return {**means, "pictures": pictures, "seconds": round(seconds, 1), "pictures_per_second": round(pictures / seconds)}
+
+
+def stage_weights(weights: Sequence[float], files: int, stage: int) -> list[float] | None:
+    """The shares of the files in this stage: the `stage`-th group of `files` shares, or the last group there is."""
+    if not weights:
+        return None
+    if len(weights) % files:
+        raise ValueError(f"weights must hold one share for each of the {files} data files; got {len(weights)}")
+    groups = len(weights) // files
+    start = min(stage, groups - 1) * files
+    return list(weights[start : start + files])
+
+
+@contextmanager
+def averaged(children: Mapping[str, nn.Module], averages: Mapping[str, AveragedModel]) -> Iterator[None]:
+    """Inside, the averaged weights stand in for the children's own."""
+    own = {name: {k: v.clone() for k, v in children[name].state_dict().items()} for name in averages}
+    for name, average in averages.items():
+        children[name].load_state_dict(average.module.state_dict())
+    try:
+        yield
+    finally:
+        for name, state in own.items():
+            children[name].load_state_dict(state)
+
+
+def look(run: Run, stage: Stage, epoch: int, last: bool, device: torch.device) -> dict[str, Any]:
+    """Measure the validation files, and every few epochs write the sheet that a person looks at."""
+    logs: dict[str, Any] = {}
+    for spec, table in run.validation.items():
+        part = table.some(run.config.validation_pictures)
+        logs.setdefault("validation", {})[spec] = measure_method(run.method, part, device).summary()
+    if run.method.generates and (last or (epoch + 1) % run.config.sheet_every == 0):
+        for spec, table in {**run.data, **run.validation}.items():
+            path = run.out / "sheets" / f"{stage.name}-{epoch + 1:03d}-{Path(spec.split('@')[0]).stem}.png"
+            write_sheet(path, run.method, next(iter(ordered(table.some(48), 48))).to(device))
+    return logs
+
+
+def write_log(run: Run, entry: Mapping[str, Any]) -> None:
+    """Append one JSON line to log.jsonl, say it on the console, and to TensorBoard if wanted."""
+    with (run.out / "log.jsonl").open("a") as file:
+        file.write(json.dumps(entry) + "\n")
+    shown = " ".join(f"{key} {value:.4g}" for key, value in entry.items() if isinstance(value, float))
+    validation = " ".join(f"[{spec}] {figures}" for spec, figures in entry.get("validation", {}).items())
+    run.console.print(f"{entry['stage']} {entry['epoch']}: {shown} {validation}", highlight=False)
+    if run.config.tensorboard:
+        from torch.utils.tensorboard import SummaryWriter
+
+        with SummaryWriter(run.out / "tensorboard") as writer:
+            for key, value in entry.items():
+                if isinstance(value, float):
+                    writer.add_scalar(f"{entry['stage']}/{key}", value, int(entry["epoch"]))
+
+
+def save_state(
+    path: Path,
+    children: Mapping[str, nn.Module],
+    stage: Stage,
+    averages: Mapping[str, AveragedModel],
+    position: Mapping[str, int],
+) -> None:
+    """Write everything that a resumed run needs, atomically: weights, averages, optimisers and the position."""
+    tensors = {f"method/{name}.{k}": v for name, child in children.items() for k, v in child.state_dict().items()}
+    optimizers = {}
+    if position["epoch"]:
+        for name, average in averages.items():
+            tensors |= {f"average/{name}/{k}": v for k, v in average.state_dict().items()}
+        for name, optimizer in stage.optimizers.items():
+            moments, optimizers[name] = checkpoint.pack_optimizer(optimizer.state_dict())
+            tensors |= {f"optimizer/{name}/{k}": v for k, v in moments.items()}
+    checkpoint.write_tensors(path, tensors, {**position, "optimizers": optimizers})
+
+
+def restore(
+    stage: Stage, averages: Mapping[str, AveragedModel], tensors: Mapping[str, Tensor], facts: Mapping[str, Any]
+) -> None:
+    """Put the averages and optimisers of a stage back to where `save_state` saw them."""
+    if not facts["epoch"]:
+        return
+    for name, average in averages.items():
+        average.load_state_dict(checkpoint.under(f"average/{name}/", tensors))
+    for name, optimizer in stage.optimizers.items():
+        moments = checkpoint.under(f"optimizer/{name}/", tensors)
+        optimizer.load_state_dict(checkpoint.unpack_optimizer(moments, facts["optimizers"][name]))
