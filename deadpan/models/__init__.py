@@ -1,0 +1,54 @@
+"""The released models: ONNX files in this folder, each with its card (what it is, learnt from what, how good)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent
+
+
+class ModelError(ValueError):
+    """A model that does not exist, is damaged or was not made by deadpan; the text says which and what to do."""
+
+
+def released() -> dict[str, Path]:
+    """The ONNX file of every released model by its name, in alphabetical order."""
+    return {path.stem: path for path in sorted(FOLDER.glob("*.onnx"))}
+
+
+def find(name: str | Path) -> Path:
+    """The ONNX file of a released model's name, or the file itself where `name` is a path; else ModelError."""
+    known = released()
+    if str(name) in known:
+        return known[str(name)]
+    path = Path(name)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        raise ModelError(f"{path} is a directory; expected a model file (.onnx)")
+    if path.suffix == ".onnx":
+        raise ModelError(f"{path}: no such model file")
+    raise ModelError(f"no model named {str(name)!r}; released models: {', '.join(known) or 'none'}")
+
+
+def card(name: str | Path) -> dict[str, Any]:
+    """The card of a released model or of a model file: the .json next to the .onnx, else ModelError."""
+    path = find(name)
+    file = path.with_suffix(".json")
+    try:
+        facts = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelError(f"{path} has no card: {file} cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise ModelError(f"{file} is not a model card: {error}") from error
+    if not isinstance(facts, dict):
+        raise ModelError(f"{file} is not a model card: expected an object, got {type(facts).__name__}")
+    return facts
+
+
+def is_intact(name: str | Path) -> bool:
+    """Whether the model file has the SHA-256 that its card names."""
+    return hashlib.sha256(find(name).read_bytes()).hexdigest() == card(name).get("sha256")

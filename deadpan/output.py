@@ -1,0 +1,184 @@
+"""Results as files: JSON lines, CSV, neutral faces; each appears complete under its name or not at all."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from deadpan.atomic import replacing
+from deadpan.photographs import read_photograph
+from deadpan.prediction import PhotographResult
+
+STDOUT = "-"
+
+
+Writer = Callable[[PhotographResult], None]
+"""What takes one photograph's result at a time."""
+
+
+@contextmanager
+def result_writers(
+    expressions: Sequence[str],
+    *,
+    json: Path | None = None,
+    csv: Path | None = None,
+    panel: Path | None = None,
+    neutral: Path | None = None,
+) -> Iterator[list[Writer]]:
+    """Writers for the given files and directories; without a JSON or CSV file, one that prints to the terminal."""
+    if json is not None and csv is not None and str(json) == str(csv):
+        raise ValueError(f"JSON and CSV cannot both be written to {json}")
+    with ExitStack() as stack:
+        writers: list[Writer] = []
+        if json is not None:
+            writers.append(stack.enter_context(json_lines(json)))
+        if csv is not None:
+            writers.append(stack.enter_context(csv_table(csv, expressions)))
+        if panel is not None:
+            writers.append(panels(folder(panel)))
+        if neutral is not None:
+            writers.append(neutral_faces(folder(neutral)))
+        if json is None and csv is None:
+            writers.append(_terminal())
+        yield writers
+
+
+def _terminal() -> Writer:
+    from rich.console import Console
+
+    from deadpan.terminal import print_result
+
+    console = Console(highlight=False)
+    return lambda result: print_result(result, console) if result.error is None else None
+
+
+def folder(path: str | Path) -> Path:
+    """The directory `path`, created where it does not exist; NotADirectoryError where a file is in the way."""
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(f"{path} is a file; expected a directory to write into") from error
+    return path
+
+
+@contextmanager
+def _stream(path: Path) -> Iterator[IO[str]]:
+    if str(path) == STDOUT:
+        yield sys.stdout
+        return
+    if path.is_dir():  # said now, not when everything has been read
+        raise IsADirectoryError(f"{path} is a directory; expected the name of a file to write")
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", encoding="utf-8", newline="", errors="surrogateescape") as file,
+    ):
+        yield file
+
+
+@contextmanager
+def json_lines(path: Path) -> Iterator[Writer]:
+    """A writer of one JSON object per photograph and line; "-" is standard output, where each line is flushed."""
+    with _stream(path) as file:
+
+        def write(result: PhotographResult) -> None:
+            file.write(json.dumps(result.as_json()) + "\n")
+            if file is sys.stdout:
+                file.flush()
+
+        yield write
+
+
+@contextmanager
+def csv_table(path: Path, expressions: Sequence[str]) -> Iterator[Writer]:
+    """A writer of one row per face, and one without face for a photograph that has none or cannot be read."""
+    with _stream(path) as file:
+        table = csv.DictWriter(file, csv_columns(expressions), restval="", lineterminator="\n")
+        table.writeheader()
+
+        def write(result: PhotographResult) -> None:
+            table.writerows(_csv_rows(result))
+            if file is sys.stdout:
+                file.flush()
+
+        yield write
+
+
+def csv_columns(expressions: Sequence[str]) -> list[str]:
+    """The header of the CSV table, the model's expressions in their order."""
+    return [
+        *("path", "width", "height", "face", "left", "top", "right", "bottom", "score", "expression"),
+        *expressions,
+        *("residue", "error"),
+    ]
+
+
+def _csv_rows(result: PhotographResult) -> list[dict[str, Any]]:
+    start = {"path": result.path, "width": result.width, "height": result.height, "error": result.error or ""}
+    rows = []
+    for index, face in enumerate(result.faces):
+        facts = face.as_json()
+        box = dict(zip(("left", "top", "right", "bottom"), facts["box"], strict=True))
+        numbers = {key: facts[key] for key in ("score", "expression", "residue")}
+        rows.append({**start, "face": index, **box, **numbers, **facts["probabilities"]})
+    return rows or [start]
+
+
+class Names:
+    """File names for photographs: the stem, followed by -2, -3 where an earlier photograph has taken it."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def __call__(self, path: str | Path) -> str:
+        """A name that no earlier call gave, compared as file systems that ignore case do."""
+        stem = Path(path).stem
+        name, number = stem, 1
+        while name.lower() in self._taken:
+            number += 1
+            name = f"{stem}-{number}"
+        self._taken.add(name.lower())
+        return name
+
+
+def neutral_faces(directory: Path) -> Writer:
+    """A writer of NAME_FACE.face.png and, where the model makes one, NAME_FACE.neutral.png; faces count from 0."""
+    names = Names()
+
+    def write(result: PhotographResult) -> None:
+        name = names(result.path)
+        for index, face in enumerate(result.faces):
+            for kind, pixels in (("face", face.aligned), ("neutral", face.neutral)):
+                if pixels is not None:
+                    write_png(directory / f"{name}_{index}.{kind}.png", pixels)
+
+    return write
+
+
+def panels(directory: Path) -> Writer:
+    """A writer of NAME.png with the photograph, its faces and what was read from each."""
+    from deadpan.panel import panel
+
+    names = Names()
+
+    def write(result: PhotographResult) -> None:
+        name = names(result.path)
+        if result.error is None:
+            write_png(directory / f"{name}.png", panel(read_photograph(result.path), result.faces))
+
+    return write
+
+
+def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
+    """Write (H, W, 3) uint8 RGB as a PNG."""
+    with replacing(path) as temporary:
+        Image.fromarray(pixels).save(temporary, format="PNG")

@@ -1,0 +1,39 @@
+"""Photographs and models that several tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.tiny_model import tiny_model
+
+PHOTOS = Path(__file__).parent.parent / "examples" / "photos"
+
+
+@pytest.fixture(scope="session")
+def photos() -> list[Path]:
+    """Every example photograph, one face each."""
+    return sorted([*PHOTOS.glob("*.png"), *PHOTOS.glob("*.jpg")])
+
+
+@pytest.fixture(scope="session")
+def girl() -> Path:
+    return PHOTOS / "girl_happiness.png"
+
+
+@pytest.fixture(scope="session")
+def portrait() -> Path:
+    return PHOTOS / "london_107_happiness.jpg"
+
+
+@pytest.fixture(scope="session")
+def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model that makes a (blurred) neutral face."""
+    return tiny_model(tmp_path_factory.mktemp("model") / "tiny.onnx")
+
+
+@pytest.fixture(scope="session")
+def plain_model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model that makes no neutral face."""
+    return tiny_model(tmp_path_factory.mktemp("model") / "plain.onnx", generates=False)

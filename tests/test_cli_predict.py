@@ -1,0 +1,259 @@
+"""The commands predict and models as users run them: what is written, what is said, and how the process ends."""
+
+from __future__ import annotations
+
+import csv
+import inspect
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from deadpan import cli, faces
+from deadpan.cli import main
+from deadpan.expressions import EXPRESSIONS
+from deadpan.output import Names
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def bad(tmp_path: Path) -> Path:
+    path = tmp_path / "bad.jpg"
+    path.write_text("no picture")
+    return path
+
+
+def predict(model: Path, *arguments: str | Path) -> int:
+    return main(["predict", "--model", str(model), *map(str, arguments)])
+
+
+# predict
+
+
+def test_table(model_file: Path, girl: Path, tmp_path: Path, capsys: Captured) -> None:
+    Image.new("RGB", (60, 50)).save(tmp_path / "dark [bold].png")
+    assert predict(model_file, girl, tmp_path / "dark [bold].png") == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert "girl_happiness.png  275 x 360" in printed.out and "face 0" in printed.out and "%" in printed.out
+    assert "dark [bold].png  60 x 50\n  no face found" in printed.out
+
+
+def test_json_lines_to_file_and_standard_output(
+    model_file: Path, girl: Path, bad: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    assert predict(model_file, bad, girl, "--json", tmp_path / "out.jsonl") == 1
+    written = (tmp_path / "out.jsonl").read_text()
+    printed = capsys.readouterr()
+    assert printed.out == "" and printed.err.count("\n") == 1 and "bad.jpg: not a picture" in printed.err
+    first, second = map(json.loads, written.splitlines())
+    assert first["faces"] == [] and first["error"].startswith("not a picture")
+    assert second["error"] is None and len(second["faces"]) == 1
+    assert predict(model_file, bad, girl, "--json", "-") == 1
+    assert capsys.readouterr().out == written
+    assert predict(model_file, bad, girl, "--json=-") == 1
+    assert capsys.readouterr().out == written
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.jpg", "out.jsonl"]  # nothing temporary is left
+
+
+def test_csv(model_file: Path, girl: Path, bad: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (60, 50)).save(tmp_path / "dark, empty.png")
+    out = tmp_path / "out.csv"
+    assert predict(model_file, girl, bad, tmp_path / "dark, empty.png", "--csv", out) == 1
+    with out.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["face"] for row in rows] == ["0", "", ""]
+    assert rows[0]["expression"] in EXPRESSIONS
+    assert sum(float(rows[0][name]) for name in EXPRESSIONS) == pytest.approx(1, abs=1e-5)
+    assert rows[1]["error"].startswith("not a picture") and rows[1]["width"] == "0"
+    assert rows[2]["path"].endswith("dark, empty.png") and rows[2]["error"] == "" and rows[2]["width"] == "60"
+
+
+def test_json_and_csv_together(model_file: Path, girl: Path, tmp_path: Path, capsys: Captured) -> None:
+    assert predict(model_file, girl, "--json", tmp_path / "a", "--csv", tmp_path / "b", "--crop") == 0
+    assert (tmp_path / "a").exists() and (tmp_path / "b").exists()
+    assert predict(model_file, girl, "--json", "-", "--csv", "-") == 2
+    assert "cannot both be written" in capsys.readouterr().err
+
+
+def test_pictures(model_file: Path, plain_model_file: Path, girl: Path, bad: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    twin = Path(shutil.copy(girl, tmp_path / "other" / girl.name))
+    panels, neutral = tmp_path / "deep" / "panels", tmp_path / "neutral"
+    assert predict(model_file, girl, bad, twin, "--panel", panels, "--neutral-dir", neutral) == 1
+    assert sorted(path.name for path in panels.iterdir()) == ["girl_happiness-2.png", "girl_happiness.png"]
+    assert sorted(path.name for path in neutral.iterdir()) == [
+        "girl_happiness-2_0.face.png",
+        "girl_happiness-2_0.neutral.png",
+        "girl_happiness_0.face.png",
+        "girl_happiness_0.neutral.png",
+    ]
+    assert np.asarray(Image.open(neutral / "girl_happiness_0.neutral.png")).shape == (64, 64, 3)
+    assert predict(plain_model_file, girl, "--neutral-dir", tmp_path / "plain") == 0
+    assert [path.name for path in (tmp_path / "plain").iterdir()] == ["girl_happiness_0.face.png"]
+
+
+def test_detection_options(model_file: Path, portrait: Path, tmp_path: Path, capsys: Captured) -> None:
+    scene = np.full((1500, 2400, 3), 200, np.uint8)
+    scene[700:760, 1200:1260] = np.asarray(Image.open(portrait).resize((60, 60), Image.Resampling.LANCZOS))
+    Image.fromarray(scene).save(tmp_path / "far.png")
+    counts = []
+    for options in ([], ["--longest-side", "0"], ["--confidence", "1"], ["--crop"], ["--detector", "none"]):
+        assert predict(model_file, tmp_path / "far.png", "--json", "-", *options) == 0
+        counts.append(len(json.loads(capsys.readouterr().out)["faces"]))
+    assert counts == [0, 1, 0, 1, 1]
+
+
+def test_defaults_are_those_of_the_library() -> None:
+    parameters = inspect.signature(cli.predict).parameters
+    assert parameters["longest_side"].default == faces.LONGEST_SIDE
+    assert parameters["confidence"].default == faces.CONFIDENCE
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--frobnicate", "3"], "Unknown option: --frobnicate. Known options: --model, --json, --csv"),
+        (["--longest-side", "wide"], "--longest-side"),
+        (["--longest-side", "5"], "longest side must be 16 to"),
+        (["--confidence", "60"], "confidence must be between 0 and 1, got 60"),
+        (["--detector", "mtcnn"], "unknown detector 'mtcnn'; expected yuface, none or the path"),
+        (["--json", "{girl}/out.jsonl"], "girl_happiness.png"),
+        (["--json", "{tmp}"], "is a directory; expected the name of a file"),
+        (["--panel", "{girl}"], "is a file; expected a directory"),
+        (["--model", "nothing"], "no model named 'nothing'; released models:"),
+        (["--model", "{girl}"], "damaged or not an ONNX model"),
+    ],
+)
+def test_wrong_use_is_one_line_and_code_2(
+    model_file: Path, girl: Path, tmp_path: Path, capsys: Captured, arguments: list[str], message: str
+) -> None:
+    filled = [argument.format(tmp=tmp_path, girl=girl) for argument in arguments]
+    model = [] if "--model" in filled else ["--model", str(model_file)]
+    assert main(["predict", str(girl), *model, *filled]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == "" and printed.err.startswith("error: ") and printed.err.count("\n") == 1
+    assert message in printed.err
+
+
+def test_nothing_given_and_nothing_readable(model_file: Path, tmp_path: Path, capsys: Captured) -> None:
+    assert predict(model_file) == 2
+    assert "no photographs given" in capsys.readouterr().err
+    assert predict(model_file, tmp_path, tmp_path / "absent.png") == 2
+    printed = capsys.readouterr().err
+    assert f"error: {tmp_path}: a directory" in printed and "absent.png: no such file" in printed
+    assert main(["frobnicate"]) == 2
+    assert "Unknown command" in capsys.readouterr().err
+
+
+def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch, girl: Path) -> None:
+    monkeypatch.setenv("DEADPAN_DEBUG", "1")
+    with pytest.raises(ValueError, match="no model named"):
+        main(["predict", str(girl), "--model", "nothing"])
+
+
+def test_missing_training_package(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    def command(*_: object, **__: object) -> None:
+        raise ModuleNotFoundError("No module named 'torch.nn'", name="torch.nn")
+
+    monkeypatch.setattr(cli, "app", command)
+    assert main([]) == 2
+    assert capsys.readouterr().err == "error: this command needs the package torch: pip install 'deadpan[train]'\n"
+
+
+def test_interruption(monkeypatch: pytest.MonkeyPatch) -> None:
+    def command(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "app", command)
+    assert main([]) == 130
+
+
+def test_a_file_is_complete_or_untouched(
+    model_file: Path, girl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "new" / "out.jsonl"
+    assert predict(model_file, girl, "--json", out) == 0
+    before = out.read_text()
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("deadpan.output.write_png", interrupted)
+    assert predict(model_file, girl, "--json", out, "--panel", tmp_path / "panels") == 130
+    assert out.read_text() == before and [path.name for path in out.parent.iterdir()] == ["out.jsonl"]
+
+
+def test_names_never_repeat() -> None:
+    names = Names()
+    given = ["a/x.jpg", "b/x.png", "x-2.jpg", "X.jpg", "x.tar.gz"]
+    assert [names(path) for path in given] == ["x", "x-2", "x-2-2", "X-3", "x.tar"]
+
+
+# processes
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from deadpan.cli import main; main(['predict', '--help']);"
+        "sys.exit(', '.join({'torch', 'numpy', 'cv2', 'onnxruntime', 'PIL'} & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "--neutral-dir" in done.stdout
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs file names of any bytes, and pipes")
+def test_odd_names_and_a_closed_pipe(model_file: Path, girl: Path, tmp_path: Path) -> None:
+    name = os.fsencode(tmp_path) + b"/caf\xe9.png"
+    Path(os.fsdecode(name)).write_bytes(girl.read_bytes())
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    for options in ([], ["--json", "-"], ["--csv", "-"], ["--csv", tmp_path / "out.csv"], ["--panel", tmp_path]):
+        command: list[str | bytes | Path] = [sys.executable, "-m", "deadpan.cli", "predict", name, tmp_path / "é.png"]
+        done = subprocess.run([*command, "--model", model_file, *options], capture_output=True, env=environment)
+        assert done.returncode == 1 and b"Traceback" not in done.stderr, done.stderr
+    reading, writing = os.pipe()
+    os.close(reading)
+    piped = [sys.executable, "-m", "deadpan.cli", "predict", str(girl), "--model", str(model_file), "--json", "-"]
+    closed = subprocess.run(piped, stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    assert closed.returncode == 1 and closed.stderr == b""
+
+
+# models
+
+
+def test_models(model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    monkeypatch.setattr("deadpan.models.FOLDER", tmp_path)
+    assert main(["models"]) == 0
+    assert "no released model" in capsys.readouterr().out
+    shutil.copy(model_file, tmp_path / "tiny.onnx")
+    facts = {
+        "name": "tiny",
+        "method": "derl",
+        "expressions": ["neutral", "happiness"],
+        "image_size": 64,
+        "licence": "CC0-1.0",
+        "data": [{"name": "drawn people", "licence": "CC0-1.0"}],
+        "metrics": {"majority": {"accuracy": 0.87654}},
+        "sha256": "0",
+    }
+    (tmp_path / "tiny.json").write_text(json.dumps(facts))
+    assert main(["models"]) == 0
+    printed = capsys.readouterr().out
+    assert "tiny" in printed and "derl" in printed and "64 x 64" in printed and "majority.accuracy" in printed
+    assert main(["models", "tiny"]) == 0
+    printed = capsys.readouterr().out
+    assert "CC0-1.0" in printed and "0.8765" in printed and "THE FILE DIFFERS" in printed and "drawn people" in printed
+    assert main(["models", "nothing"]) == 2
+    assert "released models: tiny" in capsys.readouterr().err
+    (tmp_path / "tiny.json").unlink()
+    assert main(["models"]) == 0
+    assert "no card" in capsys.readouterr().out

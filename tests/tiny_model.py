@@ -1,0 +1,88 @@
+"""A tiny ONNX model of deadpan's form: random weights, and a blurred face in the place of the neutral one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from deadpan.expressions import EXPRESSIONS
+
+
+def tiny_model(
+    path: Path, *, size: int = 64, generates: bool = True, description: dict[str, Any] | str | None = None
+) -> Path:
+    """Write the model to `path`; `description` replaces parts of its deadpan metadata, or all of it as text."""
+    count = len(EXPRESSIONS)
+    weights = np.random.default_rng(0).normal(0, 0.5, (3 * 64, count)).astype(np.float32)
+    cell = [size // 8, size // 8]
+    nodes = [
+        helper.make_node("AveragePool", ["image"], ["cells"], kernel_shape=cell, strides=cell),
+        helper.make_node("Flatten", ["cells"], ["row"]),
+        helper.make_node("MatMul", ["row", "weights"], ["logits"]),
+        helper.make_node("AveragePool", ["image"], ["neutral"], kernel_shape=[9, 9], pads=[4] * 4),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 3, size, size])],
+        [
+            helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", count]),
+            helper.make_tensor_value_info("neutral", TensorProto.FLOAT, ["batch", 3, size, size]),
+        ],
+        [numpy_helper.from_array(weights, "weights")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    facts: dict[str, Any] = {
+        "format": 1,
+        "name": "tiny",
+        "method": "derl",
+        "expressions": list(EXPRESSIONS),
+        "image_size": size,
+        "generates": generates,
+    }
+    text = description if isinstance(description, str) else json.dumps({**facts, **(description or {})})
+    if text:
+        entry = model.metadata_props.add()
+        entry.key, entry.value = "deadpan", text
+    onnx.save(model, str(path))
+    return path
+
+
+def yunet_like(path: Path, side: int = 320) -> Path:
+    """Write a network with YuNet's twelve outputs that always sees one face, for pictures of `side` pixels.
+
+    The face: left 130, top 140, 60 wide, 80 high, landmarks at 150/170, 170/170, 160/180, 150/200, 170/200.
+    """
+    cells = {stride: (side // stride) ** 2 for stride in (8, 16, 32)}
+    column, row, stride = 20, 22, 8  # the cell that answers
+    cell = row * (side // stride) + column
+    outputs: dict[str, np.ndarray[Any, np.dtype[np.float32]]] = {}
+    for kind, width in (("cls", 1), ("obj", 1), ("bbox", 4), ("kps", 10)):
+        outputs |= {f"{kind}_{s}": np.zeros((1, number, width), np.float32) for s, number in cells.items()}
+    outputs["cls_8"][0, cell], outputs["obj_8"][0, cell] = 0.9, 0.9
+    outputs["bbox_8"][0, cell] = [160 / 8 - column, 180 / 8 - row, np.log(60 / 8), np.log(80 / 8)]
+    points = np.array([[150, 170], [170, 170], [160, 180], [150, 200], [170, 200]]) / stride - [column, row]
+    outputs["kps_8"][0, cell] = points.ravel()
+    nodes = [
+        helper.make_node("ReduceMean", ["input"], ["mean"], keepdims=0),
+        helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
+        *(helper.make_node("Add", [f"{name}_fixed", "nothing"], [name]) for name in outputs),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "yunet",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, [1, 3, side, side])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, value.shape) for name, value in outputs.items()],
+        [
+            numpy_helper.from_array(np.zeros((), np.float32), "zero"),
+            *(numpy_helper.from_array(value, f"{name}_fixed") for name, value in outputs.items()),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save(model, str(path))
+    return path
