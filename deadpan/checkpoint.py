@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from deadpan.atomic import replacing
 from deadpan.method import Method
 
 FORMAT = 1
@@ -24,10 +24,9 @@ class CheckpointError(ValueError):
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
     """Write tensors and JSON facts to one safetensors file, atomically."""
-    partial = path.with_name(path.name + ".partial")
     own = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    save_file(own, partial, metadata={"deadpan": json.dumps({"format": FORMAT, **facts})})
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        save_file(own, partial, metadata={"deadpan": json.dumps({"format": FORMAT, **facts})})
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from deadpan.batches import FaceTable, ordered
+from deadpan.atomic import replacing
+from deadpan.batches import FaceTable, open_data, ordered
 from deadpan.method import Batch, Method, Prediction
 from deadpan.metrics import Classification, changed_region, region_l1
+from deadpan.prediction import Predictor
+from deadpan.sheets import to_pixels
 
 Answer = Callable[[Batch], Prediction]
 """Anything that predicts a batch: a method, or a released model on ONNX Runtime."""
@@ -73,3 +78,55 @@ def measure_method(method: Method, table: FaceTable, device: torch.device, batch
     out = measure(lambda batch: method.predict(batch.to(device)), table, batch_size, generates=method.generates)
     method.train(was_training)
     return out
+
+
+def released_answer(predictor: Predictor) -> Answer:
+    """A released model as something that answers batches; what is measured is then what ships."""
+
+    def answer(batch: Batch) -> Prediction:
+        probabilities, neutral = predictor.predict_faces(to_pixels(batch.image))
+        logits = torch.from_numpy(probabilities).clamp(min=1e-12).log()  # (N, K)
+        if neutral is None:
+            return Prediction(logits, batch.image)
+        pixels = torch.from_numpy(neutral).permute(0, 3, 1, 2)  # (N, 3, S, S)
+        return Prediction(logits, pixels / 127.5 - 1)
+
+    return answer
+
+
+def readings(table: FaceTable) -> dict[str, FaceTable]:
+    """The table as it is and, where the data set marks clear pictures ("majority"), those alone, by name."""
+    if not any("majority" in attributes for attributes in table.attributes):
+        return {"all": table}
+    clear = np.array([attributes.get("majority", 0) == 1 for attributes in table.attributes])
+    return {"majority": table.take(clear), "plurality": table}
+
+
+def score_files(model: str, data: Sequence[str], out: Path | None = None) -> dict[str, Any]:
+    """Measure a released model, a model file or a run on prepared files and print each reading's figures.
+
+    Returns what is written to `out`: {"FILE@SPLIT": {reading: figures}}.
+    """
+    if (Path(model) / "model.safetensors").exists():
+        from deadpan.checkpoint import load_method
+
+        method, _ = load_method(Path(model))
+        answer, generates, expressions = method.predict, method.generates, method.expressions
+        size = method.config.image_size
+    else:
+        predictor = Predictor(model)
+        answer, generates = released_answer(predictor), predictor.generates
+        expressions, size = predictor.expressions, predictor.image_size
+    figures: dict[str, Any] = {}
+    for spec in data:
+        table = open_data(spec, expressions, size)
+        entry = figures[Path(spec).name] = {}
+        for reading, part in readings(table).items():
+            measured = measure(answer, part, generates=generates)
+            entry[reading] = measured.summary()
+            print(f"{model} on {Path(spec).name}, {reading}: {measured.brief()}")
+            print("  recall " + ", ".join(f"{k} {v:.3f}" for k, v in measured.classification.recall.items()))
+    if out is not None:
+        with replacing(out) as partial:
+            partial.write_text(json.dumps(figures, indent=1) + "\n")
+    return figures

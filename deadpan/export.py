@@ -7,7 +7,6 @@ import hashlib
 import io
 import json
 import logging
-import os
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -20,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from deadpan import __version__
+from deadpan.atomic import replacing
 from deadpan.checkpoint import load_method
 from deadpan.method import Method, Prediction
 
@@ -29,7 +29,7 @@ TOLERANCE = 1e-3
 
 
 class FlipAveraged(nn.Module):
-    """A method that also reads the mirrored face and averages the two distributions; the neutral face is the first's."""
+    """A method that also reads the mirrored face and averages both answers; the neutral face is the first's."""
 
     def __init__(self, method: Method) -> None:
         super().__init__()
@@ -55,7 +55,6 @@ def export(
     method, facts = load_method(run)
     folder = run if run.is_dir() else run.parent
     path = (folder if out is None else out) / f"{facts['method']}.onnx" if out is None or out.suffix != ".onnx" else out
-    path.parent.mkdir(parents=True, exist_ok=True)
     module: nn.Module = FlipAveraged(method) if flip else method
     model = to_onnx(module.eval(), method.config.image_size)
     core = {
@@ -90,8 +89,9 @@ def export(
         "deadpan": __version__,
     }
     card_path = path.with_suffix(".json")
-    write_bytes(path, data)
-    write_bytes(card_path, (json.dumps(card, indent=1) + "\n").encode())
+    with replacing(path) as partial, replacing(card_path) as partial_card:
+        partial.write_bytes(data)
+        partial_card.write_text(json.dumps(card, indent=1) + "\n")
     return path, card_path
 
 
@@ -130,10 +130,3 @@ def parity(module: nn.Module, data: bytes, image_size: int) -> float:
             got = session.run([name], {"image": image.numpy()})[0]
             worst = max(worst, float(np.abs(got - want.numpy()).max()))
     return worst
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file atomically."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(data)
-    os.replace(partial, path)

@@ -53,6 +53,11 @@ def constant(progress: float) -> float:
     return 1.0
 
 
+def constant_then_linear(progress: float) -> float:
+    """As it was set for the first half, then falling to 0 along a line (pix2pix)."""
+    return min(1.0, 2 - 2 * progress)
+
+
 def cosine(progress: float) -> float:
     """The learning rate falling from 1 to 0 times what was set, along half a cosine."""
     return 0.5 + 0.5 * math.cos(math.pi * progress)
@@ -95,6 +100,13 @@ class Method(nn.Module):
         super().__init__()
         self.config = config
         self.expressions = check_expressions(expressions)
+        self.backward: Callable[[Tensor], None] = torch.Tensor.backward  # the loop puts its engine's here
+
+    def descend(self, optimizer: Optimizer, loss: Tensor) -> None:
+        """One step of `optimizer` down `loss`."""
+        optimizer.zero_grad()
+        self.backward(loss)
+        optimizer.step()
 
     def stages(self) -> list[Stage]:
         """The phases of training, in the order they run; optimisers are made here, once."""

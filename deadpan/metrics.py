@@ -1,4 +1,4 @@
-"""What is measured: how often the expression is right, and how near the generated neutral face comes to the true one."""
+"""What is measured: how often the expression is right, and how near a generated neutral face comes to a true one."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import cv2
@@ -11,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from deadpan.atomic import replacing
 from deadpan.method import Batch, Method
 
 
@@ -35,13 +35,11 @@ def sheet(rows: list[NDArray[np.uint8]], columns: int = 16, scale: int = 1) -> N
 
 def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
     """Write uint8 RGB as PNG, atomically, making the folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     done, data = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
     if not done:
         raise OSError(f"{path} could not be encoded")
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(data.tobytes())
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        partial.write_bytes(data.tobytes())
 
 
 @torch.no_grad()

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from lightning.fabric import Fabric
+from lightning_fabric import Fabric
 from rich.console import Console
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
@@ -24,41 +22,8 @@ from deadpan.batches import Batches, FaceTable, open_data, ordered
 from deadpan.evaluation import measure_method
 from deadpan.method import Method, Stage
 from deadpan.progress import epoch_progress
+from deadpan.run_folder import TrainingConfig, claim, command_line, described, write_log
 from deadpan.sheets import write_sheet
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """Settings of a training that belong to no method; every default is our choice."""
-
-    batch_size: int = 64
-    "Pictures of a batch."
-    pictures_per_epoch: int = 0
-    "Pictures of an epoch; 0 takes as many as the data files hold."
-    weights: tuple[float, ...] = ()
-    "Share of each data file in a batch, in the order of the files; may go on with the shares of the next stages."
-    pairing: Literal["twin", "hard", "none"] = "twin"
-    "Which neutral face is paired: the drawn twin, another neutral picture of the person, or none."
-    own_neutral: float = 0.8
-    "A real picture whose share of neutral votes reaches this is its own neutral face; 0 switches it off."
-    balance: float = 0.0
-    "From 0, classes as frequent as in the data, to 1, all equally frequent."
-    averaging: float = 0.999
-    "Decay per step of the running average of the weights."
-    seed: int = 0
-    "Decides initial weights, order and augmentation."
-    precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
-    "Arithmetic of the networks."
-    accelerator: str = "auto"
-    "Fabric's accelerator: auto, cpu, cuda, mps."
-    threads: int = 0
-    "CPU threads; 0 leaves it to torch."
-    validation_pictures: int = 1000
-    "At most so many pictures of each validation file are measured after an epoch."
-    sheet_every: int = 5
-    "Epochs between two sheets of generated neutral faces."
-    tensorboard: bool = False
-    "Also log for TensorBoard."
 
 
 @dataclass
@@ -119,24 +84,6 @@ def train(
     return fit(run, recipe)
 
 
-def claim(out: Path, recipe: Mapping[str, Any], resume: bool) -> None:
-    """Make the run folder with its config.json, or check that the one there is the same run."""
-    path = out / "config.json"
-    text = json.dumps(recipe, indent=1)
-    if path.exists():
-        if not resume:
-            raise ValueError(f"{out} holds a run already; continue it with --resume, or choose another folder")
-        there = json.loads(path.read_text())
-        changed = [key for key, value in json.loads(text).items() if there.get(key) != value]
-        if changed:
-            raise ValueError(f"{out} was started with another {changed[0]}: {there.get(changed[0])}; repeat that")
-        return
-    out.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name("config.json.partial")
-    partial.write_text(text)
-    os.replace(partial, path)
-
-
 def fit(run: Run, recipe: Mapping[str, Any]) -> Path:
     """Run every stage from where the last checkpoint left off."""
     finished = run.out / "model.safetensors"
@@ -151,6 +98,7 @@ def fit(run: Run, recipe: Mapping[str, Any]) -> Path:
     children = dict(run.method.named_children())
     for name, child in children.items():
         setattr(run.method, name, fabric.setup_module(child))
+    run.method.backward = fabric.backward
     stages = run.method.stages()
     for index, stage in enumerate(stages):
         if index < facts["stage"]:
@@ -161,20 +109,23 @@ def fit(run: Run, recipe: Mapping[str, Any]) -> Path:
             first = facts["epoch"]
             restore(stage, averages, tensors, facts)
         for epoch in range(first, stage.epochs):
-            logs = run_epoch(run, stage, index, epoch, averages, fabric.device)
+            logs = run_epoch(run, stage, index, epoch, children, averages, fabric.device)
             last = epoch + 1 == stage.epochs
             with averaged(children, averages):
                 logs |= look(run, stage, epoch, last, fabric.device)
-            write_log(run, {"stage": stage.name, "epoch": epoch + 1, **logs})
+            entry = {"stage": stage.name, "epoch": epoch + 1, **logs}
+            write_log(run.out, entry, run.console, tensorboard=run.config.tensorboard)
             if last:
                 for name, average in averages.items():
                     children[name].load_state_dict(average.module.state_dict())
             save_state(state, children, stage, averages, {"stage": index + last, "epoch": 0 if last else epoch + 1})
         tensors = {}
+    run.method.backward = Tensor.backward
     for name, child in children.items():
         setattr(run.method, name, child)
     subjects = sorted({subject for table in run.data.values() for subject in table.subjects})
-    checkpoint.save_method(finished, run.name, run.method.cpu(), {"recipe": recipe, "subjects": subjects})
+    facts = {"recipe": recipe, "command": command_line(recipe), "data": described(run.data), "subjects": subjects}
+    checkpoint.save_method(finished, run.name, run.method.cpu(), facts)
     state.unlink(missing_ok=True)
     return finished
 
@@ -200,7 +151,13 @@ def start_averages(stage: Stage, children: Mapping[str, nn.Module], device: torc
 
 
 def run_epoch(
-    run: Run, stage: Stage, index: int, epoch: int, averages: Mapping[str, AveragedModel], device: torch.device
+    run: Run,
+    stage: Stage,
+    index: int,
+    epoch: int,
+    children: Mapping[str, nn.Module],
+    averages: Mapping[str, AveragedModel],
+    device: torch.device,
 ) -> dict[str, float]:
     """One epoch of steps; returns the mean of what they logged, with throughput.
 
@@ -225,6 +182,7 @@ def run_epoch(
     for average in averages.values():
         average.multi_avg_fn = average_towards(run.config.averaging)
     sums: dict[str, Tensor] = {}
+    counts: dict[str, int] = {}
     pictures, begun = 0, time.perf_counter()
     title = f"{stage.name} {epoch + 1}/{stage.epochs}"
     with epoch_progress(run.console, title, steps, further_epochs=stage.epochs - epoch - 1) as advance:
@@ -235,17 +193,20 @@ def run_epoch(
                     group["lr"] = rates[name] * factor
             logged = stage.step(batch)
             for name, average in averages.items():
-                average.update_parameters(dict(run.method.named_children())[name])
+                average.update_parameters(children[name])
             for key, value in logged.items():
                 sums[key] = sums.get(key, torch.zeros((), device=device)) + value
+                counts[key] = counts.get(key, 0) + 1
             pictures += len(batch)
             advance(len(batch))
     seconds = time.perf_counter() - begun
-    means = {key: round(float(value) / steps, 6) for key, value in sums.items()}
+    means = {key: round(float(value) / counts[key], 6) for key, value in sums.items()}
     bad = [key for key, value in means.items() if value != value or abs(value) == float("inf")]
     if bad:
         raise FloatingPointError(f"{bad[0]} became {means[bad[0]]} in {title}; lower the learning rate or use 32-true")
-    return {**means, "pictures": pictures, "seconds": round(seconds, 1), "pictures_per_second": round(pictures / seconds)}
+    rate = max(group["lr"] for optimizer in stage.optimizers.values() for group in optimizer.param_groups)
+    speed = {"learning_rate": rate, "pictures": pictures}
+    return {**means, **speed, "seconds": round(seconds, 1), "pictures_per_second": round(pictures / seconds)}
 
 
 def stage_weights(weights: Sequence[float], files: int, stage: int) -> list[float] | None:
@@ -283,22 +244,6 @@ def look(run: Run, stage: Stage, epoch: int, last: bool, device: torch.device) -
             path = run.out / "sheets" / f"{stage.name}-{epoch + 1:03d}-{Path(spec.split('@')[0]).stem}.png"
             write_sheet(path, run.method, next(iter(ordered(table.some(48), 48))).to(device))
     return logs
-
-
-def write_log(run: Run, entry: Mapping[str, Any]) -> None:
-    """Append one JSON line to log.jsonl, say it on the console, and to TensorBoard if wanted."""
-    with (run.out / "log.jsonl").open("a") as file:
-        file.write(json.dumps(entry) + "\n")
-    shown = " ".join(f"{key} {value:.4g}" for key, value in entry.items() if isinstance(value, float))
-    validation = " ".join(f"[{spec}] {figures}" for spec, figures in entry.get("validation", {}).items())
-    run.console.print(f"{entry['stage']} {entry['epoch']}: {shown} {validation}", highlight=False)
-    if run.config.tensorboard:
-        from torch.utils.tensorboard import SummaryWriter
-
-        with SummaryWriter(run.out / "tensorboard") as writer:
-            for key, value in entry.items():
-                if isinstance(value, float):
-                    writer.add_scalar(f"{entry['stage']}/{key}", value, int(entry["epoch"]))
 
 
 def save_state(

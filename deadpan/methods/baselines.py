@@ -112,9 +112,7 @@ class CNN(Method):
         self.network.train()
         logits = self.network(self.input(batch)).float()
         loss = F.cross_entropy(logits, batch.target)
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.optimizer.step()
+        self.descend(self.optimizer, loss)
         hits = logits.argmax(1) == batch.target.argmax(1)
         return {"loss": loss.detach(), "accuracy": hits.float().mean()}
 

@@ -29,7 +29,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from deadpan.method import Batch, Method, Prediction, Stage, constant, cosine
+from deadpan.method import Batch, Method, Prediction, Stage, constant_then_linear, cosine
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Config:
     classifier_epochs: int = 20
     "Epochs of stage 2 [not stated in the paper]."
     generator_rate: float = 2e-4
-    "Adam's learning rate in stage 1 [pix2pix]."
+    "Adam's learning rate in stage 1, constant for one half, then linear to 0 [pix2pix]."
     classifier_rate: float = 1e-3
     "Adam's learning rate in stage 2, cosine [not stated in the paper]."
 
@@ -267,7 +267,7 @@ class DeRL(Method):
         self.optimizers = gan | classifier
         rows = "all" if c.expression_critic > 0 else "paired"
         return [
-            Stage("generator", c.generator_epochs, self.generator_step, gan, constant, ("generator",), rows),
+            Stage("generator", c.generator_epochs, self.generator_step, gan, constant_then_linear, ("generator",), rows),
             Stage("classifier", c.classifier_epochs, self.classifier_step, classifier, cosine, ("classifier",)),
         ]
 
@@ -293,7 +293,7 @@ class DeRL(Method):
             left, held = self.critic_step(batch, generated)
             loss_g = loss_g + c.expression_critic * left + c.unpaired_l1 * held
             logs |= {"expression_left": left.detach(), "unpaired_l1": held.detach()}
-        self.descend("generator", loss_g)
+        self.descend(self.optimizers["generator"], loss_g)
         return {"loss": loss_g.detach(), **logs}
 
     def discriminator_step(self, pairs: Batch, made: Tensor) -> Tensor:
@@ -302,15 +302,15 @@ class DeRL(Method):
         fake = self.discriminator(pairs.image, made).float()
         true = self.discriminator(pairs.image, pairs.neutral).float()
         loss = adversarial_loss(true, True) + adversarial_loss(fake, False)
-        self.descend("discriminator", loss)
+        self.descend(self.optimizers["discriminator"], loss)
         return loss.detach()
 
     def critic_step(self, batch: Batch, generated: Tensor) -> tuple[Tensor, Tensor]:
-        """Teach the critic to read x and what is left in G(x); return G's wish to be read as neutral, and its L1 to x."""
+        """Teach the critic to read x and G(x); return what G loses by not being read as neutral, and its L1 to x."""
         self.critic.train()
         read = F.cross_entropy(self.critic(batch.image).float(), batch.target)
         found = F.cross_entropy(self.critic(generated.detach()).float(), batch.target)
-        self.descend("critic", read + 0.5 * found)
+        self.descend(self.optimizers["critic"], read + 0.5 * found)
         self.critic.requires_grad_(False)
         unpaired = ~batch.paired
         neutral = torch.zeros_like(batch.target)
@@ -328,15 +328,9 @@ class DeRL(Method):
             _, residue, code = self.generator(batch.image)
         final, local = self.classifier(residue, code)
         loss = classification_loss(final.float(), [logits.float() for logits in local], batch.target, self.config)
-        self.descend("classifier", loss)
+        self.descend(self.optimizers["classifier"], loss)
         hits = final.argmax(1) == batch.target.argmax(1)
         return {"loss": loss.detach(), "accuracy": hits.float().mean()}
-
-    def descend(self, name: str, loss: Tensor) -> None:
-        """One step of the named optimiser down `loss`."""
-        self.optimizers[name].zero_grad()
-        loss.backward()
-        self.optimizers[name].step()
 
     def forward(self, image: Tensor) -> Prediction:
         """(N, 3, S, S) -> logits of the final classifier and the generated neutral face."""

@@ -1,0 +1,116 @@
+"""The folder of a run: its config.json, its log.jsonl, and what the card of its model says about it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.console import Console
+
+from deadpan.atomic import replacing
+from deadpan.augment import Augmentation
+from deadpan.datasets import DATASETS
+from deadpan.face_table import FaceTable
+from deadpan.methods import METHODS
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Settings of a training that belong to no method; every default is our choice."""
+
+    batch_size: int = 64
+    "Pictures of a batch."
+    pictures_per_epoch: int = 0
+    "Pictures of an epoch; 0 takes as many as the data files hold."
+    weights: tuple[float, ...] = ()
+    "Share of each data file in a batch, in the order of the files; may go on with the shares of the next stages."
+    pairing: Literal["twin", "hard", "none"] = "twin"
+    "Which neutral face is paired: the drawn twin, another neutral picture of the person, or none."
+    own_neutral: float = 0.8
+    "A real picture whose share of neutral votes reaches this is its own neutral face; 0 switches it off."
+    balance: float = 0.0
+    "From 0, classes as frequent as in the data, to 1, all equally frequent."
+    averaging: float = 0.999
+    "Decay per step of the running average of the weights."
+    seed: int = 0
+    "Decides initial weights, order and augmentation."
+    precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
+    "Arithmetic of the networks."
+    accelerator: str = "auto"
+    "Fabric's accelerator: auto, cpu, cuda, mps."
+    threads: int = 0
+    "CPU threads; 0 leaves it to torch."
+    validation_pictures: int = 1000
+    "At most so many pictures of each validation file are measured after an epoch."
+    sheet_every: int = 5
+    "Epochs between two sheets of generated neutral faces."
+    tensorboard: bool = False
+    "Also log for TensorBoard."
+
+
+def claim(out: Path, recipe: Mapping[str, Any], resume: bool) -> None:
+    """Make the run folder with its config.json, or check that the one there is the same run."""
+    path = out / "config.json"
+    text = json.dumps(recipe, indent=1)
+    if path.exists():
+        if not resume:
+            raise ValueError(f"{out} holds a run already; continue it with --resume, or choose another folder")
+        there = json.loads(path.read_text())
+        changed = [key for key, value in json.loads(text).items() if there.get(key) != value]
+        if changed:
+            raise ValueError(f"{out} was started with another {changed[0]}: {there.get(changed[0])}; repeat that")
+        return
+    with replacing(path) as partial:
+        partial.write_text(text)
+
+
+def command_line(recipe: Mapping[str, Any]) -> str:
+    """The `deadpan train` command that repeats a run, without the folders of its files."""
+    words = ["deadpan", "train", recipe["method"], "--out", "RUN"]
+    for key in ("data", "validation"):
+        words += [word for spec in recipe[key] for word in (f"--{key}", Path(spec).name)]
+    defaults = {
+        "config": METHODS[recipe["method"]].Config(),
+        "training": TrainingConfig(),
+        "augmentation": Augmentation(),
+    }
+    for part, default in defaults.items():
+        prefix = "--augment." if part == "augmentation" else "--"
+        for key, value in recipe[part].items():
+            if value != getattr(default, key):
+                values = value if isinstance(value, list | tuple) else [value]
+                words += [word for each in values for word in (prefix + key.replace("_", "-"), str(each))]
+    return " ".join(words)
+
+
+def described(data: Mapping[str, FaceTable]) -> list[dict[str, Any]]:
+    """What a run was trained on, for its card: data set, file, pictures, people and terms of use."""
+    return [
+        {
+            "dataset": table.dataset,
+            "file": Path(spec).name,
+            "pictures": len(table),
+            "people": len(table.subjects) or None,
+            "terms": DATASETS[table.dataset].terms,
+        }
+        for spec, table in data.items()
+    ]
+
+
+def write_log(out: Path, entry: Mapping[str, Any], console: Console, *, tensorboard: bool) -> None:
+    """Append one JSON line to log.jsonl, say it on the console, and to TensorBoard if wanted."""
+    with (out / "log.jsonl").open("a") as file:
+        file.write(json.dumps(entry) + "\n")
+    shown = " ".join(f"{key} {value:.4g}" for key, value in entry.items() if isinstance(value, float))
+    validation = " ".join(f"[{spec}] {figures}" for spec, figures in entry.get("validation", {}).items())
+    console.print(f"{entry['stage']} {entry['epoch']}: {shown} {validation}", highlight=False)
+    if tensorboard:
+        from torch.utils.tensorboard import SummaryWriter
+
+        with SummaryWriter(out / "tensorboard") as writer:
+            for key, value in entry.items():
+                if isinstance(value, float):
+                    writer.add_scalar(f"{entry['stage']}/{key}", value, int(entry["epoch"]))
