@@ -1,0 +1,117 @@
+"""One person ready to be drawn: geometry and paint, everything that no picture changes, put together once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from deadpan.synthetic.atlas import BAND, atlas_of, texels
+from deadpan.synthetic.folds import fold_maps
+from deadpan.synthetic.glasses import make_glasses
+from deadpan.synthetic.hair import curtains, hair_shell, paint_hair
+from deadpan.synthetic.person import Person, make_person
+from deadpan.synthetic.rig import EYE, HAIR, LASH, UPPER_TEETH, Array, Head, Indices, load_head, normals
+from deadpan.synthetic.skin import paint_skin
+
+
+@dataclass(frozen=True)
+class Figure:
+    """V head vertices that move, E extra ones that do not (hair, glasses); triangles run solid first, then hair."""
+
+    head: Head
+    person: Person
+    vertices: Array  # (V, 3) the relaxed face
+    extra: Array  # (E, 3)
+    extra_normals: Array  # (E, 3)
+    head_triangles: Indices  # for normals
+    triangles: Indices  # (T, 3) into V + E
+    first_glasses: int  # index of the first triangle seen from either side
+    first_hair: int  # index of the first hair triangle
+    material: Indices  # (T,)
+    lashes: Indices  # (L, 3)
+    uv: Array  # (V + E, 2) texels
+    place: Array  # (V + E, 3) template coordinates
+    traits: Array  # (V + E, 4) the texel again, openness, inside of the mouth: what shading interpolates
+    skin: Array  # (rows, columns, 4)
+    hair: Array  # (rows, columns, 4)
+    opacity: Array  # (rows, columns) of the hair
+    folds: Array  # (F, rows, columns)
+    eyes: Array  # (2, 3) centres in template coordinates, the person's right first
+    teeth_front: float  # the largest z of the upper teeth in template coordinates
+    look: Array  # (2, 3) unit vectors from there through the middle of the open lids
+
+    def moved(self, weights: Mapping[str, float]) -> Array:
+        """Return the head's vertices (V, 3) with these blendshape weights."""
+        return self.head.posed(self.vertices, weights)
+
+
+def make_figure(name: str, seed: int, assets: Path | None = None) -> Figure:
+    """Return the person of this seed in the head family `name`, baked."""
+    head = load_head(name, assets)
+    atlas = atlas_of(name, assets)
+    person = make_person(head, seed)
+    vertices = head.person(person.modes)
+    shell, shell_triangles, source = hair_shell(head, person, vertices)
+    hanging, hanging_triangles, hanging_uv = curtains(head, person, vertices)
+    rims, rim_triangles, rim_material = make_glasses(head, person, vertices)
+    extra = np.concatenate([shell, hanging, rims]).astype(np.float32)
+    base = len(vertices)
+    solid = head.triangles[head.material != LASH]
+    hair = np.concatenate([shell_triangles + base, hanging_triangles + base + len(shell)])
+    glasses = rim_triangles + base + len(shell) + len(hanging)
+    own = texels(head.template)
+    extra_triangles = np.concatenate([hair, glasses]) - base
+    extra_normals = normals(extra, np.ascontiguousarray(extra_triangles, np.int32))
+    outward = extra[len(shell) : len(shell) + len(hanging)] - np.array([0, 0, 0.15], np.float32)
+    outward[:, 1] *= 0.15
+    extra_normals[len(shell) : len(shell) + len(hanging)] = outward / np.linalg.norm(outward, axis=1, keepdims=True)
+    rest = np.full(len(rims) + len(hanging), 0.85)
+    uv = np.concatenate([own, own[source], hanging_uv, np.zeros((len(rims), 2))]).astype(np.float32)
+    openness = np.concatenate([head.openness, np.maximum(head.openness[source], 0.6), rest])
+    inside = np.concatenate([head.inside, np.zeros(len(extra))])
+    skin = paint_skin(atlas, person)
+    fur = paint_hair(atlas, person)
+    return Figure(
+        head=head,
+        person=person,
+        vertices=vertices,
+        extra=extra,
+        extra_normals=extra_normals,
+        head_triangles=np.ascontiguousarray(solid),
+        triangles=np.concatenate([solid, glasses, hair]).astype(np.int32),
+        first_glasses=len(solid),
+        first_hair=len(solid) + len(glasses),
+        material=np.concatenate(
+            [head.material[head.material != LASH], rim_material, np.full(len(hair), HAIR, np.uint8)]
+        ),
+        lashes=np.ascontiguousarray(head.triangles[head.material == LASH]),
+        uv=uv,
+        place=np.concatenate([head.template, head.template[source], hanging, rims]).astype(np.float32),
+        traits=np.column_stack([uv, openness, inside]).astype(np.float32),
+        skin=np.concatenate([skin, np.zeros((BAND, *skin.shape[1:]), np.float32)]),
+        hair=fur,
+        opacity=np.ascontiguousarray(fur[..., 3]),
+        folds=fold_maps(name, assets),
+        eyes=eye_centres(head),
+        teeth_front=float(head.template[head.triangles[head.material == UPPER_TEETH], 2].max(initial=1.4)),
+        look=_straight_look(head),
+    )
+
+
+def eye_centres(head: Head) -> Array:
+    """Return the centres (2, 3) of the eyeballs in template coordinates, the person's right (x < 0) first."""
+    ball = head.template[np.unique(head.triangles[head.material == EYE])]
+    sides = [ball[ball[:, 0] < 0], ball[ball[:, 0] > 0]]
+    return np.stack([(side.min(0) + side.max(0)) / 2 for side in sides]).astype(np.float32)
+
+
+def _straight_look(head: Head) -> Array:
+    """Return where eyes that look straight ahead point (2, 3): eyeballs and lids of a family may not be concentric."""
+    marks = head.template[head.landmarks]
+    lids = np.stack([marks[36:42].mean(0), marks[42:48].mean(0)])
+    ahead = lids - eye_centres(head)
+    ahead[:, :2] *= (0.3, 0.6)  # parallel, and the upper lid covers more of the iris than the lower
+    return np.asarray(ahead / np.linalg.norm(ahead, axis=1, keepdims=True), np.float32)

@@ -1,0 +1,185 @@
+"""The head as a table of numbers: one mesh, the shapes that make it a person, the shapes that move it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from deadpan.synthetic.compiled import compiled
+
+Array = npt.NDArray[np.floating[Any]]
+Indices = npt.NDArray[np.integer[Any]]
+
+HEADS = ("makehuman", "ict")
+SKIN, EYE, UPPER_TEETH, LOWER_TEETH, TONGUE, LASH, HAIR, FRAME, LENS = range(9)
+"""What a triangle is made of."""
+
+# template units: the teeth of both families all but touch the lips, and would poke through them. They sit further
+# back while the lips are closed (gap under SHUT) and in place once the mouth is open (gap over PARTED).
+TEETH_BACK, TEETH_HIDDEN, SHUT, PARTED = 0.04, 0.14, 0.03, 0.08
+
+ASSET = Path(__file__).parent / "assets" / "makehuman_head.npz"
+
+_MAKEHUMAN_MATERIALS = {
+    "body": SKIN,
+    "helper-l-eye": EYE,
+    "helper-r-eye": EYE,
+    "helper-upper-teeth": UPPER_TEETH,
+    "helper-lower-teeth": LOWER_TEETH,
+    "helper-tongue": TONGUE,
+    "helper-l-eyelashes-1": LASH,
+    "helper-l-eyelashes-2": LASH,
+    "helper-r-eyelashes-1": LASH,
+    "helper-r-eyelashes-2": LASH,
+}
+
+
+@dataclass(frozen=True)
+class Head:
+    """A family of heads with one topology: V vertices, T triangles, M identity modes, K expression shapes.
+
+    `template` places every vertex on one common face (decimetres, x to the person's left, y up, z to the
+    front), whatever the family: paint, hair and glasses are written in its coordinates. `rest` is the
+    average person of this family in its own proportions.
+    """
+
+    name: str
+    template: Array  # (V, 3)
+    rest: Array  # (V, 3)
+    triangles: Indices  # (T, 3) counter-clockwise seen from outside
+    material: Indices  # (T,)
+    landmarks: Indices  # (68,) vertex of each iBUG-68 landmark
+    modes: Array  # (M, V, 3)
+    mode_names: tuple[str, ...]
+    shapes: Array  # (K, V, 3)
+    shape_names: tuple[str, ...]
+    openness: Array  # (V,) 0 buried .. 1 open to the sky (ambient occlusion)
+    inside: Array  # (V,) 1 inside the mouth
+    lips: Array  # (V,)
+    lids: Array  # (V,)
+    ears: Array  # (V,)
+
+    def person(self, weights: Mapping[str, float]) -> Array:
+        """Return the vertices (V, 3) of the person with these mode weights, as large as the template face."""
+        vertices = blend(self.rest, self.modes, *_pick(self.mode_names, weights))
+        # the body targets move the whole head by decimetres (a child is smaller): centre and scale it back
+        own, common = vertices[self.landmarks], self.template[self.landmarks]
+        scale = float(np.linalg.norm(common - common.mean(0)) / np.linalg.norm(own - own.mean(0)))
+        moved: Array = ((vertices - own.mean(0)) * scale + common.mean(0)).astype(np.float32)
+        return moved
+
+    def posed(self, vertices: Array, weights: Mapping[str, float]) -> Array:
+        """Return `vertices` (V, 3) with the expression shapes of `weights`; unknown ones raise ValueError."""
+        moved = blend(vertices, self.shapes, *_pick(self.shape_names, weights))
+        moved[self.teeth, 2] -= TEETH_BACK + TEETH_HIDDEN * self.shut(moved)
+        return moved
+
+    def shut(self, vertices: Array) -> float:
+        """Return 1 for closed lips, 0 for a mouth open enough to see teeth, from the gap between the inner lips."""
+        gap = float((vertices[self.landmarks[61:64], 1] - vertices[self.landmarks[[67, 66, 65]], 1]).mean())
+        return min(max((PARTED - gap) / (PARTED - SHUT), 0.0), 1.0)
+
+    @cached_property
+    def teeth(self) -> Indices:
+        """The vertices of teeth, gums and tongue."""
+        mouth = np.isin(self.material, (UPPER_TEETH, LOWER_TEETH, TONGUE))
+        return np.unique(self.triangles[mouth])
+
+
+def _pick(names: tuple[str, ...], weights: Mapping[str, float]) -> tuple[Indices, Array]:
+    unknown = [name for name in weights if name not in names]
+    if unknown:
+        raise ValueError(f"unknown shape {unknown[0]!r}; this head has {', '.join(names[:6])} ... {len(names)} in all")
+    active = [(names.index(name), weight) for name, weight in weights.items() if weight != 0.0]
+    return (
+        np.array([index for index, _ in active], dtype=np.int32),
+        np.array([weight for _, weight in active], dtype=np.float32),
+    )
+
+
+@compiled
+def blend(vertices: Array, shapes: Array, picked: Indices, weights: Array) -> Array:
+    """Return vertices (V, 3) + sum of weights[i] * shapes[picked[i]]; a loop, as BLAS sums differ between machines."""
+    moved = vertices.copy()
+    for i in range(picked.shape[0]):
+        shape = shapes[picked[i]]
+        weight = weights[i]
+        for v in range(vertices.shape[0]):
+            moved[v, 0] += weight * shape[v, 0]
+            moved[v, 1] += weight * shape[v, 1]
+            moved[v, 2] += weight * shape[v, 2]
+    return moved
+
+
+@compiled
+def normals(vertices: Array, triangles: Indices) -> Array:
+    """Return unit normals (V, 3), area-weighted over the triangles at each vertex; zero where there is none."""
+    total = np.zeros_like(vertices)
+    for t in range(triangles.shape[0]):
+        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        ux, vx = vertices[b, 0] - vertices[a, 0], vertices[c, 0] - vertices[a, 0]
+        uy, vy = vertices[b, 1] - vertices[a, 1], vertices[c, 1] - vertices[a, 1]
+        uz, vz = vertices[b, 2] - vertices[a, 2], vertices[c, 2] - vertices[a, 2]
+        nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
+        for v in (a, b, c):
+            total[v, 0] += nx
+            total[v, 1] += ny
+            total[v, 2] += nz
+    for v in range(vertices.shape[0]):
+        x, y, z = total[v, 0], total[v, 1], total[v, 2]
+        length = np.sqrt(x * x + y * y + z * z)
+        if length > 0.0:
+            total[v, 0], total[v, 1], total[v, 2] = x / length, y / length, z / length
+    return total
+
+
+def unpack_makehuman(path: Path) -> Head:
+    """Read the packed MakeHuman head; each delta was stored as (gap to the next moved vertex, int16 millimetre/10)."""
+    with np.load(path) as file:
+        data = {key: file[key] for key in file.files}
+    names = [str(name) for name in data["names"]]
+    count, size, _ = (int(n) for n in data["tgt_shape"])
+    flat = np.zeros((count * size, 3), np.float32)
+    flat[np.cumsum(data["tgt_gap"].astype(np.int64))] = data["tgt_val"] * np.float32(1e-3)
+    deltas = flat.reshape(count, size, 3)
+    groups = [str(group) for group in data["groups"]]
+    drawn = np.array([group in _MAKEHUMAN_MATERIALS for group in groups])[data["fg"]]
+    kinds = np.array([_MAKEHUMAN_MATERIALS.get(group, 0) for group in groups], np.uint8)
+    moves = [i for i, name in enumerate(names) if name.startswith("fu/")]
+    modes = [i for i, name in enumerate(names) if not name.startswith(("fu/", "eu/"))]
+    masks = {key: data[key].astype(np.float32) / 255 for key in ("ao", "inside_mouth", "lips", "eyelids", "ears")}
+    return Head(
+        name="makehuman",
+        template=data["template"].astype(np.float32),
+        rest=(data["v"] / 1e4).astype(np.float32),
+        triangles=data["f"][drawn].astype(np.int32),
+        material=kinds[data["fg"][drawn]],
+        landmarks=data["lmk68"].astype(np.int32),
+        modes=deltas[modes],
+        mode_names=tuple(names[i] for i in modes),
+        shapes=deltas[moves],
+        shape_names=tuple(names[i].removeprefix("fu/") for i in moves),
+        openness=masks["ao"],
+        inside=masks["inside_mouth"],
+        lips=masks["lips"],
+        lids=masks["eyelids"],
+        ears=masks["ears"],
+    )
+
+
+@cache
+def load_head(name: str, assets: Path | None = None) -> Head:
+    """Return the head family `name` ("makehuman", or "ict" with `assets`, a converted file); cached per process."""
+    if name == "makehuman":
+        return unpack_makehuman(assets or ASSET)
+    if name == "ict":
+        from deadpan.synthetic.ict import load
+
+        return load(assets)
+    raise ValueError(f"unknown head {name!r}; known are {', '.join(HEADS)}")
