@@ -1,0 +1,121 @@
+"""FER+ (Barsoum et al. 2016): the photographs of FER2013 with the votes of ten annotators each.
+
+Reads the public distribution, a folder with `fer2013.csv` (Kaggle, "Challenges in Representation Learning") and
+`fer2013new.csv` (github.com/microsoft/FERPlus), or one Parquet file with columns `name`, `split`, `image` and
+`votes_neutral` ... `votes_contempt`, `votes_unknown`, `votes_nf`.
+
+A picture is kept if its top expression beats both `unknown` and `nf` (not a face): the *plurality* reading. The
+attribute `majority` is 1.0 where the top expression has more than half of all votes: the *majority* reading.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from deadpan.datasets.sample import DatasetError, Sample
+from deadpan.expressions import EXPRESSIONS as EXPRESSIONS
+
+TREE = (
+    "expected a folder with fer2013.csv (kaggle.com, 'Challenges in Representation Learning: Facial Expression "
+    "Recognition') and fer2013new.csv (github.com/microsoft/FERPlus), or a Parquet file with images and votes"
+)
+BALLOT = (*EXPRESSIONS, "unknown", "nf")
+SPLITS = {"Training": "train", "PublicTest": "public_test", "PrivateTest": "private_test"}
+SIDE = 48  # pixels of a FER2013 picture
+
+
+class Ballot(NamedTuple):
+    """One photograph and its votes in the order of BALLOT."""
+
+    name: str
+    split: str
+    picture: bytes
+    votes: tuple[int, ...]
+
+
+def read(root: Path, keep_stray_votes: bool = False) -> list[Sample]:
+    """Every picture whose top expression wins, with its votes as target; DatasetError if the files are not there.
+
+    A single vote for an expression counts as a slip and is dropped, as FER+'s authors do, unless `keep_stray_votes`.
+    """
+    ballots = _distribution(root) if root.is_dir() else _parquet(root)
+    samples = [sample for ballot in ballots if (sample := _sample(ballot, keep_stray_votes)) is not None]
+    if not samples:
+        raise DatasetError(f"{root} holds no picture with a winning expression; {TREE}")
+    return samples
+
+
+def count_votes(votes: tuple[int, ...], keep_stray_votes: bool = False) -> tuple[tuple[float, ...], bool] | None:
+    """Turn votes (order BALLOT) into (distribution over EXPRESSIONS, majority), or None if no expression wins."""
+    expressions, others = votes[: len(EXPRESSIONS)], votes[len(EXPRESSIONS) :]
+    top = max(expressions)
+    if top <= max(others):
+        return None
+    kept = [vote if keep_stray_votes or vote > 1 or top == 1 else 0 for vote in expressions]
+    return tuple(vote / sum(kept) for vote in kept), 2 * top > sum(votes)
+
+
+def _sample(ballot: Ballot, keep_stray_votes: bool) -> Sample | None:
+    counted = count_votes(ballot.votes, keep_stray_votes)
+    if counted is None:
+        return None
+    target, majority = counted
+    attributes = {"majority": float(majority)}
+    return Sample(ballot.picture, ballot.name, target, split=ballot.split, cropped=True, attributes=attributes)
+
+
+def _parquet(path: Path) -> Iterator[Ballot]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not path.is_file():
+        raise DatasetError(f"{path} does not exist; {TREE}")
+    try:
+        file = pq.ParquetFile(path)
+        columns = ["name", "split", "image", *(f"votes_{word}" for word in BALLOT)]
+        missing = [column for column in columns if column not in file.schema_arrow.names]
+        if missing:
+            raise DatasetError(f"{path} lacks the columns {', '.join(missing)}; {TREE}")
+        for batch in file.iter_batches(batch_size=1024, columns=columns):
+            lists = [batch.column(column).to_pylist() for column in columns]
+            for name, split, picture, *votes in zip(*lists, strict=True):
+                yield Ballot(name, split, picture, tuple(votes))
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DatasetError(f"{path} is not a readable Parquet file: {error}; {TREE}") from error
+
+
+def _distribution(root: Path) -> Iterator[Ballot]:
+    pictures, ballots = root / "fer2013.csv", root / "fer2013new.csv"
+    for path in (pictures, ballots):
+        if not path.is_file():
+            raise DatasetError(f"{path} does not exist; {TREE}")
+    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # 2,304 pixels as text, up to 9 kB, fit the default too: be safe
+    with pictures.open(newline="") as left, ballots.open(newline="") as right:
+        rows = zip(csv.DictReader(left), csv.DictReader(right), strict=True)
+        try:
+            # the two files have the same 35,887 rows in the same order; a row without a name was no face at all
+            for number, (picture, ballot) in enumerate(rows, start=2):
+                if ballot["Image name"]:
+                    yield _row(picture, ballot, f"{root}, line {number}")
+        except KeyError as error:
+            raise DatasetError(f"{root}: column {error} is missing; {TREE}") from error
+        except ValueError as error:
+            raise DatasetError(f"{root}: fer2013.csv and fer2013new.csv do not belong together: {error}") from error
+
+
+def _row(picture: dict[str, str], ballot: dict[str, str], where: str) -> Ballot:
+    if picture["Usage"] != ballot["Usage"] or ballot["Usage"] not in SPLITS:
+        raise ValueError(f"{where}: usage {picture['Usage']!r} against {ballot['Usage']!r}")
+    pixels = np.array(picture["pixels"].split(), dtype=np.uint8)
+    if pixels.size != SIDE * SIDE:
+        raise ValueError(f"{where}: {pixels.size} pixels instead of {SIDE * SIDE}")
+    encoded = cv2.imencode(".png", pixels.reshape(SIDE, SIDE), [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
+    votes = tuple(int(ballot["NF" if word == "nf" else word]) for word in BALLOT)
+    return Ballot(Path(ballot["Image name"]).stem, SPLITS[ballot["Usage"]], encoded, votes)
