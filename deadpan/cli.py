@@ -153,7 +153,8 @@ def add_methods() -> None:
     from deadpan.methods import METHODS
 
     for name in METHODS:
-        train.command(train_command(name), name=name)
+        if name not in train:
+            train.command(train_command(name), name=name)
 
 
 def train_command(name: str) -> Callable[..., None]:
@@ -213,7 +214,8 @@ def add_synthesis() -> None:
         "config": Annotated[SynthesisConfig, Parameter(name="*")],
         "return": None,
     }
-    synthesize.default(run)
+    if synthesize.default_command is None:
+        synthesize.default(run)
 
 
 LATE = {"train": add_methods, "synthesize": add_synthesis}

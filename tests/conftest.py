@@ -37,3 +37,15 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def plain_model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny model that makes no neutral face."""
     return tiny_model(tmp_path_factory.mktemp("model") / "plain.onnx", generates=False)
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two drawn people, 32 pictures with their twins, prepared at 64 px."""
+    from deadpan.preparation import prepare
+    from deadpan.synthetic.generate import SynthesisConfig, synthesize
+
+    folder = tmp_path_factory.mktemp("drawn")
+    synthesize(folder / "people", SynthesisConfig(people=2, pictures=16, size=72, workers=1))
+    prepare("synthetic", folder / "people", folder / "people.parquet", 64, workers=1)
+    return folder / "people.parquet"

@@ -1,0 +1,88 @@
+"""The London Set measured: is a smile read as happiness, and is the generated neutral face nearer to the true one?
+
+    python benchmarks/london.py FOLDER [--model NAME|FILE] [--sheet docs/london.png]
+
+FOLDER holds SUBJECT_neutral.jpg and SUBJECT_happiness.jpg (Face Research Lab London Set, DeBruine & Jones,
+figshare 5047666, CC BY 4.0). The L1 is taken over mouth and cheeks of the aligned faces, in grey, after each picture's
+mean in that region was matched to the true neutral face's.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deadpan import Predictor
+from deadpan.prediction import FaceResult
+
+MOUTH_AND_CHEEKS = (0.15, 0.5, 0.85, 0.95)  # left, top, right, bottom of the network's field; mouth corners at 0.77
+
+
+def region(face: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Mouth and cheeks of an aligned face (S, S, 3), in grey, of the range 0 to 1."""
+    size = len(face)
+    left, top, right, bottom = (round(edge * size) for edge in MOUTH_AND_CHEEKS)
+    grey: NDArray[np.float64] = face[top:bottom, left:right] @ np.array([0.299, 0.587, 0.114]) / 255
+    return grey
+
+
+def distance(face: NDArray[np.uint8], neutral: NDArray[np.uint8]) -> float:
+    """L1 over mouth and cheeks after matching the mean brightness there."""
+    a, b = region(face), region(neutral)
+    return float(np.abs(a + b.mean() - a.mean() - b).mean())
+
+
+def read_pairs(predictor: Predictor, folder: Path) -> list[tuple[FaceResult, FaceResult]]:
+    """(neutral, smile) of each person, the largest face where several are found."""
+    pairs = []
+    for path in sorted(folder.glob("*_neutral.jpg")):
+        both = [path, path.with_name(path.name.replace("_neutral", "_happiness"))]
+        faces = [predictor.predict(each) for each in both]
+        if not all(faces):
+            raise SystemExit(f"no face found in one of {', '.join(map(str, both))}")
+        neutral, smile = (max(found, key=lambda face: face.box[2] - face.box[0]) for found in faces)
+        pairs.append((neutral, smile))
+    if not pairs:
+        raise SystemExit(f"{folder} holds no SUBJECT_neutral.jpg with SUBJECT_happiness.jpg")
+    return pairs
+
+
+def main() -> None:
+    """Print the figures and write the sheet."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--model", default="derl")
+    parser.add_argument("--sheet", type=Path, help="PNG with smile, generated neutral and true neutral of everyone")
+    arguments = parser.parse_args()
+    predictor = Predictor(arguments.model)
+    pairs = read_pairs(predictor, arguments.folder)
+    smiles = np.mean([smile.expression == "happiness" for _, smile in pairs])
+    neutrals = np.mean([neutral.expression == "neutral" for neutral, _ in pairs])
+    print(f"{len(pairs)} people; smile called happiness {smiles:.1%}; neutral called neutral {neutrals:.1%}")
+    margins = np.array([[np.log(f.probabilities["happiness"] / f.probabilities["neutral"]) for f in p] for p in pairs])
+    above = (margins[:, 1] > margins[:, 0]).mean()
+    print(f"smile more happy than the same person's neutral photograph {above:.1%}")
+    if not predictor.generates:
+        return
+    made = np.array([distance(smile.neutral, neutral.aligned) for neutral, smile in pairs if smile.neutral is not None])
+    copied = np.array([distance(smile.aligned, neutral.aligned) for neutral, smile in pairs])
+    print(
+        f"generated neutral nearer to the true neutral than the smile: {(made < copied).sum()} of {len(pairs)} "
+        f"({(made < copied).mean():.1%}); mean L1 {made.mean():.4f} against {copied.mean():.4f}"
+    )
+    if arguments.sheet:
+        from deadpan.sheets import sheet, write_png
+
+        rows = [
+            np.stack([smile.aligned for _, smile in pairs]),
+            np.stack([smile.neutral for _, smile in pairs if smile.neutral is not None]),
+            np.stack([neutral.aligned for neutral, _ in pairs]),
+        ]
+        write_png(arguments.sheet, sheet(rows, columns=10, scale=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""Scoring: what ships and what was trained are measured on the same pictures in the same way."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from deadpan.batches import open_data
+from deadpan.checkpoint import build, save_method
+from deadpan.evaluation import measure, measure_method, score_files
+from deadpan.export import export
+from deadpan.expressions import EXPRESSIONS
+from deadpan.method import Batch, Prediction
+
+
+def test_a_perfect_and_a_copying_model(drawn: Path) -> None:
+    table = open_data(str(drawn), None, 64)
+
+    def perfect(batch: Batch) -> Prediction:
+        return Prediction(batch.target * 20, batch.neutral)
+
+    def copying(batch: Batch) -> Prediction:
+        return Prediction(batch.target * 0, batch.image)
+
+    best, copy = measure(perfect, table), measure(copying, table)
+    assert best.classification.accuracy == 1
+    assert best.generated.max() == 0
+    assert 0.02 < best.copied.mean() < 0.5
+    assert np.array_equal(copy.generated, copy.copied)
+    assert "neutral L1 0.0000" in best.brief()
+    neutral = table.classes == table.expressions.index("neutral")
+    assert len(best.copied) <= len(table)
+    assert copy.classification.accuracy == pytest.approx(neutral.mean())
+
+
+def test_a_run_and_its_export_score_alike(
+    drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.manual_seed(0)
+    method = build("derl", {"width": 0.125}, EXPRESSIONS).eval()
+    save_method(tmp_path / "model.safetensors", "derl", method, {})
+    path, card_path = export(tmp_path, flip=False)
+    out = tmp_path / "figures.json"
+    of_run = score_files(str(tmp_path), [str(drawn)])
+    of_file = score_files(str(path), [str(drawn)], out)
+    assert of_run.keys() == of_file.keys() == {drawn.name}
+    run, file = of_run[drawn.name]["all"], of_file[drawn.name]["all"]
+    assert file["accuracy"] == pytest.approx(run["accuracy"], abs=1 / 32)
+    assert file["neutral_l1"] == pytest.approx(run["neutral_l1"], abs=0.004)  # a grey level is 1 / 255
+    assert json.loads(out.read_text()) == of_file
+    assert "accuracy" in capsys.readouterr().out
+    assert json.loads(card_path.read_text())["parity"] < 1e-3
+
+
+def test_the_oracle_is_measured_with_the_true_neutral_face(drawn: Path) -> None:
+    method = build("oracle", {"width": 0.125}, EXPRESSIONS)
+    table = open_data(str(drawn), None, 64)
+    seen = []
+    method.network.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))  # type: ignore[union-attr]
+    measure_method(method, table, torch.device("cpu"))
+    assert seen[0].shape[1] == 6
+    assert seen[0][:, 3:].abs().max() > 0.1

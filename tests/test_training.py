@@ -1,0 +1,134 @@
+"""The training loop: what it writes, what it refuses, and that a stopped run ends like one that was not stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from deadpan import training
+from deadpan.checkpoint import load_method, read_tensors
+from deadpan.export import export
+from deadpan.method import cosine, one_cycle
+from deadpan.methods import METHODS
+from deadpan.prediction import Predictor
+from deadpan.training import TrainingConfig, stage_weights, train
+
+TINY = TrainingConfig(batch_size=8, threads=1, sheet_every=1, precision="32-true", pictures_per_epoch=24)
+NAMES = list(METHODS)
+
+
+def tiny(name: str) -> object:
+    """A small config with two epochs in each stage, whatever the method calls them."""
+    config = METHODS[name].Config
+    epochs = {field.name: 2 for field in dataclasses.fields(config) if field.name.endswith("epochs")}
+    return config(width=0.125, **epochs)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_stopped_run_ends_like_a_straight_one(
+    name: str, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    straight, _ = load_method(train(name, tiny(name), [str(drawn)], tmp_path / "straight", TINY))
+    epochs = training.run_epoch
+    for stop in range(1, sum(stage.epochs for stage in straight.stages())):
+        calls = 0
+
+        def stopping(*arguments: object, stop: int = stop) -> dict[str, float]:
+            nonlocal calls
+            calls += 1
+            if calls > stop:
+                raise KeyboardInterrupt
+            return epochs(*arguments)  # type: ignore[arg-type]
+
+        out = tmp_path / f"stopped-{stop}"
+        monkeypatch.setattr(training, "run_epoch", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            train(name, tiny(name), [str(drawn)], out, TINY)
+        monkeypatch.setattr(training, "run_epoch", epochs)
+        resumed, _ = load_method(train(name, tiny(name), [str(drawn)], out, TINY, resume=True))
+        for key, value in straight.state_dict().items():
+            assert torch.equal(resumed.state_dict()[key], value), f"{key} differs after a stop at epoch {stop}"
+
+
+def test_a_killed_run_goes_on(drawn: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    flags = ["--width", "0.125", "--epochs", "40", "--batch-size", "8", "--pictures-per-epoch", "24", "--threads", "1"]
+    command = [sys.executable, "-m", "deadpan.cli", "train", "cnn", "--data", str(drawn), "--out", str(out), *flags]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 120
+    while not (out / "state.safetensors").exists() and time.monotonic() < until and process.poll() is None:
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
+    process.wait()
+    _, facts = read_tensors(out / "state.safetensors")
+    assert 0 < facts["epoch"] < 40
+    assert subprocess.run([*command, "--resume"], stderr=subprocess.DEVNULL).returncode == 0
+    assert load_method(out)[0].expressions
+    logged = [json.loads(line)["epoch"] for line in (out / "log.jsonl").read_text().splitlines()]
+    assert sorted(set(logged)) == list(range(1, 41))
+
+
+def test_a_run_leaves_log_sheets_config_and_a_model_that_predicts(drawn: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    train("derl", tiny("derl"), [str(drawn)], out, TINY, validation=[str(drawn)])
+    entries = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert [(entry["stage"], entry["epoch"]) for entry in entries] == [
+        ("generator", 1),
+        ("generator", 2),
+        ("classifier", 1),
+        ("classifier", 2),
+    ]
+    assert {"l1", "copy_l1", "loss_d", "learning_rate"} <= set(entries[0])
+    assert entries[0]["pictures"] == 24
+    assert entries[-1]["validation"][str(drawn)]["pictures"] == 32
+    assert (out / "sheets" / f"generator-002-{drawn.stem}.png").stat().st_size > 1000
+    assert not (out / "state.safetensors").exists()
+    assert json.loads((out / "config.json").read_text())["training"]["batch_size"] == 8
+
+    path, card_path = export(out, metrics={"note": 1})
+    card = json.loads(card_path.read_text())
+    assert card["method"] == "derl"
+    assert card["data"][0]["dataset"] == "synthetic"
+    assert card["recipe"].startswith("deadpan train derl --data")
+    assert str(tmp_path) not in card_path.read_text()
+    assert Predictor(path).expressions == load_method(out)[0].expressions
+
+
+def test_a_folder_with_another_run_is_refused(drawn: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    train("cnn", tiny("cnn"), [str(drawn)], out, TINY)
+    with pytest.raises(ValueError, match="holds a run already; continue it with --resume"):
+        train("cnn", tiny("cnn"), [str(drawn)], out, TINY)
+    with pytest.raises(ValueError, match="was started with another training"):
+        train("cnn", tiny("cnn"), [str(drawn)], out, dataclasses.replace(TINY, seed=1), resume=True)
+
+
+def test_a_loss_that_is_no_number_stops_the_run(drawn: Path, tmp_path: Path) -> None:
+    config = METHODS["cnn"].Config(width=0.125, epochs=3, rate=1e18)
+    with pytest.raises(FloatingPointError, match="lower the learning rate"):
+        train("cnn", config, [str(drawn)], tmp_path / "run", TINY)
+
+
+def test_schedules() -> None:
+    assert cosine(0.0) == 1
+    assert cosine(1.0) == pytest.approx(0)
+    assert one_cycle(0.0) == pytest.approx(0.04)
+    assert one_cycle(0.3) == pytest.approx(1)
+    assert one_cycle(1.0) == pytest.approx(0)
+
+
+def test_weights_are_per_stage_and_the_last_group_holds_on() -> None:
+    assert stage_weights((), 2, 0) is None
+    assert stage_weights((0.5, 0.5), 2, 1) == [0.5, 0.5]
+    assert stage_weights((1.0, 0.0, 0.2, 0.8), 2, 1) == [0.2, 0.8]
+    with pytest.raises(ValueError, match="one share for each of the 2 data files; got 3"):
+        stage_weights((1, 2, 3), 2, 0)
