@@ -1,4 +1,4 @@
-"""How much of the gap de-expression closes on drawn people: DeRL, the plain network, and the oracle, person-independent.
+"""How much of the gap de-expression closes on drawn people: DeRL, the plain network and the oracle.
 
     python benchmarks/drawn_people.py OUT [--people 300] [--test-people 100] [--width 0.375] [--epochs 20] [--seed 0]
 
@@ -20,8 +20,9 @@ from deadpan.checkpoint import load_method
 from deadpan.evaluation import measure_method
 from deadpan.methods import METHODS
 from deadpan.preparation import prepare
+from deadpan.run_folder import TrainingConfig
 from deadpan.synthetic.generate import SynthesisConfig, synthesize
-from deadpan.training import TrainingConfig, train
+from deadpan.training import train
 
 SIZE = 64
 

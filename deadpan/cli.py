@@ -161,7 +161,7 @@ def train_command(name: str) -> Callable[..., None]:
     """The function behind `deadpan train NAME`, whose flags cyclopts reads from its annotations."""
     from deadpan.augment import Augmentation
     from deadpan.methods import METHODS
-    from deadpan.training import TrainingConfig
+    from deadpan.run_folder import TrainingConfig
     from deadpan.training import train as fit
 
     settings = METHODS[name].Config

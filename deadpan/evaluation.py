@@ -111,7 +111,8 @@ def score_files(model: str, data: Sequence[str], out: Path | None = None) -> dic
         from deadpan.checkpoint import load_method
 
         method, _ = load_method(Path(model))
-        answer, generates, expressions = method.predict, method.generates, method.expressions
+        answer: Answer = method.predict
+        generates, expressions = method.generates, method.expressions
         size = method.config.image_size
     else:
         predictor = Predictor(model)

@@ -22,7 +22,7 @@ def epoch_progress(console: Console, title: str, steps: int, further_epochs: int
         TextColumn("stage {task.fields[stage_left]}"),
     )
     begun, pictures = time.perf_counter(), 0
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(title, total=steps, rate=0.0, stage_left="")
 
         def advance(count: int) -> None:

@@ -69,9 +69,10 @@ def claim(out: Path, recipe: Mapping[str, Any], resume: bool) -> None:
 
 def command_line(recipe: Mapping[str, Any]) -> str:
     """The `deadpan train` command that repeats a run, without the folders of its files."""
-    words = ["deadpan", "train", recipe["method"], "--out", "RUN"]
+    words = ["deadpan", "train", recipe["method"]]
     for key in ("data", "validation"):
-        words += [word for spec in recipe[key] for word in (f"--{key}", Path(spec).name)]
+        if recipe[key]:
+            words += [f"--{key}", *(Path(spec).name for spec in recipe[key])]
     defaults = {
         "config": METHODS[recipe["method"]].Config(),
         "training": TrainingConfig(),
@@ -81,9 +82,9 @@ def command_line(recipe: Mapping[str, Any]) -> str:
         prefix = "--augment." if part == "augmentation" else "--"
         for key, value in recipe[part].items():
             if value != getattr(default, key):
-                values = value if isinstance(value, list | tuple) else [value]
-                words += [word for each in values for word in (prefix + key.replace("_", "-"), str(each))]
-    return " ".join(words)
+                values = [] if value is True else value if isinstance(value, list | tuple) else [value]
+                words += [prefix + key.replace("_", "-"), *map(str, values)]
+    return " ".join([*words, "--out", "RUN"])
 
 
 def described(data: Mapping[str, FaceTable]) -> list[dict[str, Any]]:
@@ -105,8 +106,13 @@ def write_log(out: Path, entry: Mapping[str, Any], console: Console, *, tensorbo
     with (out / "log.jsonl").open("a") as file:
         file.write(json.dumps(entry) + "\n")
     shown = " ".join(f"{key} {value:.4g}" for key, value in entry.items() if isinstance(value, float))
-    validation = " ".join(f"[{spec}] {figures}" for spec, figures in entry.get("validation", {}).items())
-    console.print(f"{entry['stage']} {entry['epoch']}: {shown} {validation}", highlight=False)
+    validation = "".join(
+        f"; {Path(spec).name}: " + " ".join(f"{key} {value}" for key, value in figures.items() if key != "recall")
+        for spec, figures in entry.get("validation", {}).items()
+    )
+    console.print(
+        f"{entry['stage']} {entry['epoch']}: {shown}{validation}", markup=False, highlight=False, soft_wrap=True
+    )
     if tensorboard:
         from torch.utils.tensorboard import SummaryWriter
 

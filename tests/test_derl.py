@@ -11,8 +11,8 @@ import torch
 from deadpan import checkpoint
 from deadpan.expressions import EXPRESSIONS
 from deadpan.methods.derl import (
-    Config,
     DeRL,
+    DeRLConfig,
     Generator,
     adversarial_loss,
     changed_l1,
@@ -22,7 +22,7 @@ from tests.test_methods import make_batch, small
 
 
 def test_layers_are_those_of_the_paper() -> None:
-    generator = Generator(Config())
+    generator = Generator(DeRLConfig())
     seen: dict[str, tuple[int, ...]] = {}
     for name, layers in (("e", generator.encoder), ("d", generator.decoder)):
         for i, layer in enumerate(layers):
@@ -42,15 +42,15 @@ def test_layers_are_those_of_the_paper() -> None:
 
 
 def test_skips_join_each_encoder_layer_to_the_decoder_layer_below() -> None:
-    generator = Generator(Config())
-    reads = [layer[0].in_channels for layer in generator.decoder]  # type: ignore[index, union-attr]
+    generator = Generator(DeRLConfig())
+    reads = [layer[0].in_channels for layer in generator.decoder]  # type: ignore[index]
     assert reads == [512, 512 + 512, 512 + 512, 256 + 256, 128 + 128]
     assert generator.output.in_channels == 64
-    assert Generator(Config(outer_skip=True)).output.in_channels == 128
+    assert Generator(DeRLConfig(outer_skip=True)).output.in_channels == 128
 
 
 def test_the_residue_is_the_raw_activations_of_encoder_and_decoder() -> None:
-    generator = Generator(Config(width=0.125)).eval()
+    generator = Generator(DeRLConfig(width=0.125)).eval()
     image = make_batch(64).image
     kept: dict[str, torch.Tensor] = {}
     generator.encoder[1].register_forward_hook(lambda _m, _x, out: kept.update(e2=out))
@@ -93,7 +93,7 @@ def test_changed_l1_by_a_plain_loop() -> None:
 
 
 def test_the_total_is_the_weighted_sum_of_the_five_losses() -> None:
-    config = Config(lambda_local=0.5, lambda_final=2.0)
+    config = DeRLConfig(lambda_local=0.5, lambda_final=2.0)
     logits = [torch.randn(4, 8, generator=torch.Generator().manual_seed(i)) for i in range(5)]
     target = torch.eye(8)[:4] * 0.7 + 0.3 / 8
     loss = classification_loss(logits[4], logits[:4], target, config)

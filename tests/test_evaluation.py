@@ -37,9 +37,7 @@ def test_a_perfect_and_a_copying_model(drawn: Path) -> None:
     assert copy.classification.accuracy == pytest.approx(neutral.mean())
 
 
-def test_a_run_and_its_export_score_alike(
-    drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_run_and_its_export_score_alike(drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.manual_seed(0)
     method = build("derl", {"width": 0.125}, EXPRESSIONS).eval()
     save_method(tmp_path / "model.safetensors", "derl", method, {})

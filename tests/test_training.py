@@ -20,7 +20,8 @@ from deadpan.export import export
 from deadpan.method import cosine, one_cycle
 from deadpan.methods import METHODS
 from deadpan.prediction import Predictor
-from deadpan.training import TrainingConfig, stage_weights, train
+from deadpan.run_folder import TrainingConfig
+from deadpan.training import stage_weights, train
 
 TINY = TrainingConfig(batch_size=8, threads=1, sheet_every=1, precision="32-true", pictures_per_epoch=24)
 NAMES = list(METHODS)

@@ -18,7 +18,7 @@ from deadpan.method import Batch, Method, Prediction, Stage, one_cycle
 
 
 @dataclass(frozen=True)
-class Config:
+class CNNConfig:
     """Settings of the plain network; all of them our choice."""
 
     image_size: int = 64
@@ -63,7 +63,7 @@ class ResidualBlock(nn.Module):
 class ResidualNetwork(nn.Module):
     """Stem to a quarter of the size, then blocks at 1/4, 1/8 and 1/16, pooled into logits; 92 M MAC at 64 px."""
 
-    def __init__(self, channels: int, expressions: int, config: Config) -> None:
+    def __init__(self, channels: int, expressions: int, config: CNNConfig) -> None:
         super().__init__()
         c = [max(8, round(config.width * n)) for n in (32, 64, 128, 256)]
         self.layers = nn.Sequential(
@@ -93,11 +93,12 @@ class ResidualNetwork(nn.Module):
 class CNN(Method):
     """The expression straight from the face."""
 
-    Config = Config
+    Config = CNNConfig
+    config: CNNConfig
     generates = False
     channels = 3
 
-    def __init__(self, config: Config, expressions: tuple[str, ...]) -> None:
+    def __init__(self, config: CNNConfig, expressions: tuple[str, ...]) -> None:
         super().__init__(config, expressions)
         self.network = ResidualNetwork(self.channels, len(expressions), config)
 

@@ -23,6 +23,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -33,7 +34,7 @@ from deadpan.method import Batch, Method, Prediction, Stage, constant_then_linea
 
 
 @dataclass(frozen=True)
-class Config:
+class DeRLConfig:
     """Settings of DeRL; the source of each default stands beside it."""
 
     image_size: int = 64
@@ -80,7 +81,7 @@ class Generator(nn.Module):
     For 64 px: e1 32x32x64, e2 16x16x128, e3 8x8x256, e4 4x4x512, e5 2x2x512, e6 1x1x512, and d5 ... d1 back.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: DeRLConfig) -> None:
         super().__init__()
         depth = int(math.log2(config.image_size))
         channels = [max(8, round(config.width * min(64 * 2**i, 512))) for i in range(depth)]
@@ -129,7 +130,7 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """PatchGAN on (image, target or generated): which 34-pixel patches are a true neutral face of this image."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: DeRLConfig) -> None:
         super().__init__()
         c = [max(8, round(config.width * n)) for n in (64, 128, 256)]
         self.layers = nn.Sequential(
@@ -153,7 +154,7 @@ class Discriminator(nn.Module):
 class LocalCNN(nn.Module):
     """Three convolutions on the residue of one spatial size, ending in a feature with its own classifier."""
 
-    def __init__(self, channels: int, size: int, expressions: int, config: Config) -> None:
+    def __init__(self, channels: int, size: int, expressions: int, config: DeRLConfig) -> None:
         super().__init__()
         width = config.local_channels
         layers: list[nn.Module] = []
@@ -175,7 +176,7 @@ class LocalCNN(nn.Module):
 class Classifier(nn.Module):
     """The local CNNs and the final classifier over their features and the code e6."""
 
-    def __init__(self, generator: Generator, expressions: int, config: Config) -> None:
+    def __init__(self, generator: Generator, expressions: int, config: DeRLConfig) -> None:
         super().__init__()
         self.branches = config.branches
         sizes = [config.image_size // 2 ** (i + 1) for i in config.branches]
@@ -196,7 +197,7 @@ class Classifier(nn.Module):
 class ExpressionCritic(nn.Module):
     """A small CNN that reads the expression on a face; the adversary of difference 5."""
 
-    def __init__(self, expressions: int, config: Config) -> None:
+    def __init__(self, expressions: int, config: DeRLConfig) -> None:
         super().__init__()
         c = [3, *(max(16, round(config.width * n)) for n in (64, 128, 256, 256))]
         self.layers = nn.Sequential(
@@ -227,7 +228,7 @@ def changed_l1(generated: Tensor, neutral: Tensor, image: Tensor, change_weight:
     return (weight * (generated - neutral).abs()).mean() / weight.mean()
 
 
-def classification_loss(final: Tensor, local: list[Tensor], target: Tensor, config: Config) -> Tensor:
+def classification_loss(final: Tensor, local: list[Tensor], target: Tensor, config: DeRLConfig) -> Tensor:
     """Stage 2's total: sum over i of lambda_i * loss_i, cross-entropy with a label distribution."""
     losses = [config.lambda_local * F.cross_entropy(logits, target) for logits in local]
     return torch.stack([*losses, config.lambda_final * F.cross_entropy(final, target)]).sum()
@@ -236,9 +237,10 @@ def classification_loss(final: Tensor, local: list[Tensor], target: Tensor, conf
 class DeRL(Method):
     """Generate the neutral face, then classify what the generator recorded while doing so."""
 
-    Config = Config
+    Config = DeRLConfig
+    config: DeRLConfig
 
-    def __init__(self, config: Config, expressions: tuple[str, ...]) -> None:
+    def __init__(self, config: DeRLConfig, expressions: tuple[str, ...]) -> None:
         super().__init__(config, expressions)
         size = config.image_size
         if size < 32 or size & (size - 1):
@@ -265,9 +267,11 @@ class DeRL(Method):
             gan["critic"] = Adam(self.critic.parameters(), c.generator_rate, betas=(0.5, 0.999))
         classifier = {"classifier": Adam(self.classifier.parameters(), c.classifier_rate)}
         self.optimizers = gan | classifier
-        rows = "all" if c.expression_critic > 0 else "paired"
+        rows: Literal["all", "paired"] = "all" if c.expression_critic > 0 else "paired"
         return [
-            Stage("generator", c.generator_epochs, self.generator_step, gan, constant_then_linear, ("generator",), rows),
+            Stage(
+                "generator", c.generator_epochs, self.generator_step, gan, constant_then_linear, ("generator",), rows
+            ),
             Stage("classifier", c.classifier_epochs, self.classifier_step, classifier, cosine, ("classifier",)),
         ]
 
