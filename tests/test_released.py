@@ -1,0 +1,49 @@
+"""The released models: whole, described, and able to read the example photographs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from deadpan.datasets import DATASETS
+from deadpan.expressions import EXPRESSIONS
+from deadpan.models import card, is_intact, released
+from deadpan.prediction import Predictor
+
+MODELS = sorted(released())
+
+
+def test_derl_and_the_plain_network_are_released() -> None:
+    assert {"cnn", "derl"} <= set(MODELS)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_is_whole_and_says_what_it_learnt_from(name: str) -> None:
+    facts = card(name)
+    assert is_intact(name)
+    assert facts["recipe"].startswith(f"deadpan train {facts['method']} --data")
+    assert {each["dataset"] for each in facts["data"]} <= set(DATASETS)
+    assert all(each["terms"] for each in facts["data"])
+    assert facts["metrics"]
+    assert facts["selection"]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_reads_open_smiles_and_a_face_at_rest(name: str, photos: list[Path]) -> None:
+    predictor = Predictor(name)
+    assert predictor.expressions == EXPRESSIONS
+    answers = {path.stem: predictor.predict(path)[0].expression for path in photos}
+    assert answers["girl_happiness"] == "happiness"
+    assert answers["duchenne_man_happiness"] == "happiness"
+    at_rest = [answer for stem, answer in answers.items() if stem.endswith("neutral")]
+    assert at_rest.count("neutral") > len(at_rest) / 2
+
+
+def test_derl_leaves_less_residue_on_a_face_at_rest_than_on_a_smile(photos: list[Path]) -> None:
+    predictor = Predictor("derl")
+    smile, rest = ("happiness", "neutral")
+    found = {path.stem: predictor.predict(path)[0].residue for path in photos if path.stem.startswith("london")}
+    people = {stem.split("_")[1] for stem in found}
+    more = sum((found[f"london_{p}_{smile}"] or 0) > (found[f"london_{p}_{rest}"] or 0) for p in people)
+    assert more > len(people) / 2
