@@ -76,6 +76,29 @@ def load_method(path: Path) -> tuple[Method, dict[str, Any]]:
     return method.eval(), facts
 
 
+def begin_from(method: Method, path: Path) -> None:
+    """Put the weights of a finished or stopped run into `method`, as far as the two have layers of the same name.
+
+    Of a stopped run the averages of its last checkpoint are taken. CheckpointError where a layer of the same name has
+    another shape, or there is none.
+    """
+    stopped = path / "state.safetensors"
+    if stopped.exists():
+        tensors, _ = read_tensors(stopped)
+        given = under("method/", tensors)
+        for name, _ in method.named_children():
+            given |= {f"{name}.{key}": value for key, value in under(f"average/{name}/module.", tensors).items()}
+    else:
+        given = load_method(path)[0].state_dict()
+    own = method.state_dict()
+    shared = {key: value for key, value in given.items() if key in own}
+    different = [key for key, value in shared.items() if own[key].shape != value.shape]
+    if different or not shared:
+        reason = f"{different[0]} has another shape" if different else "they share no layer"
+        raise CheckpointError(f"cannot begin from {path}: {reason}; use the same method, width and image size")
+    method.load_state_dict({**own, **shared})
+
+
 def pack_optimizer(state: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Split an optimiser's state_dict into tensors named INDEX/KEY and the JSON rest."""
     tensors, rest = {}, {}

@@ -167,7 +167,7 @@ def train_command(name: str) -> Callable[..., None]:
     settings = METHODS[name].Config
 
     def run(  # type: ignore[no-untyped-def]
-        *, data, out, validation=(), expressions=(), resume=False, config=None, training=None, augment=None
+        *, data, out, validation=(), expressions=(), start=None, resume=False, config=None, training=None, augment=None
     ):
         fit(
             name,
@@ -178,6 +178,7 @@ def train_command(name: str) -> Callable[..., None]:
             augmentation=augment,
             expressions=expressions or None,
             validation=validation,
+            start=start,
             resume=resume,
         )
 
@@ -191,6 +192,7 @@ def train_command(name: str) -> Callable[..., None]:
         "expressions": Annotated[
             list[str], Parameter(help="Expressions to learn; those of the first file by default.")
         ],
+        "start": Annotated[Path | None, Parameter(help="Finished or stopped run whose weights to begin from.")],
         "resume": Annotated[bool, Parameter(help="Go on with a run that was stopped.")],
         "config": Annotated[settings, Parameter(name="*", group=f"{name} settings")],
         "training": Annotated[TrainingConfig, Parameter(name="*", group="Training settings")],

@@ -86,6 +86,7 @@ class Stage:
     schedule: Callable[[float], float] = constant  # progress in [0, 1] -> factor on every learning rate
     averaged: tuple[str, ...] = ()
     rows: Literal["all", "paired"] = "all"  # "paired": only pictures whose neutral face is known
+    begin: Callable[[], None] | None = None  # called once, before the stage's first step
 
 
 class Method(nn.Module):

@@ -73,6 +73,8 @@ def command_line(recipe: Mapping[str, Any]) -> str:
     for key in ("data", "validation"):
         if recipe[key]:
             words += [f"--{key}", *(Path(spec).name for spec in recipe[key])]
+    if recipe.get("start"):
+        words += ["--start", Path(recipe["start"]).name]
     defaults = {
         "config": METHODS[recipe["method"]].Config(),
         "training": TrainingConfig(),

@@ -50,12 +50,14 @@ def train(
     augmentation: Augmentation | None = None,
     expressions: Sequence[str] | None = None,
     validation: Sequence[str] = (),
+    start: Path | None = None,
     resume: bool = False,
 ) -> Path:
     """Train method `name` on prepared files and return the path of its finished weights, OUT/model.safetensors.
 
     `data` and `validation` are prepared Parquet files, each optionally followed by @SPLIT. Expressions default to
-    those of the first file. A run that was stopped goes on with `resume=True`, and ends as if it had not stopped.
+    those of the first file. `start` is a finished or stopped run whose weights to begin from: with it, a stage of 0
+    epochs leaves what that run learnt. A run that was stopped goes on with `resume=True`, as if it had not stopped.
     ValueError for data, settings or an `out` that do not fit.
     """
     config = config or TrainingConfig()
@@ -72,6 +74,7 @@ def train(
         "augmentation": dataclasses.asdict(augmentation),
         "data": list(data),
         "validation": list(validation),
+        "start": None if start is None else str(start),
         "expressions": list(expressions),
     }
     claim(out, recipe, resume)
@@ -79,6 +82,8 @@ def train(
     if config.threads:
         torch.set_num_threads(config.threads)
     method = checkpoint.build(name, dataclasses.asdict(method_config), expressions)
+    if start is not None:
+        checkpoint.begin_from(method, start)
     held = {spec: open_data(spec, expressions, method_config.image_size) for spec in validation}
     run = Run(name, method, config, augmentation, out, tables, held)
     return fit(run, recipe)
@@ -108,6 +113,8 @@ def fit(run: Run, recipe: Mapping[str, Any]) -> Path:
         if index == facts["stage"] and tensors:
             first = facts["epoch"]
             restore(stage, averages, tensors, facts)
+        if stage.begin and first == 0 and stage.epochs:
+            stage.begin()
         for epoch in range(first, stage.epochs):
             logs = run_epoch(run, stage, index, epoch, children, averages, fabric.device)
             last = epoch + 1 == stage.epochs

@@ -114,6 +114,26 @@ def test_sizes_are_powers_of_two() -> None:
         small("derl", image_size=48)
 
 
+def test_the_joint_stage_moves_the_generator_but_holds_its_faces() -> None:
+    method = checkpoint.build("derl", {"width": 0.125, "joint_epochs": 1}, EXPRESSIONS)
+    assert isinstance(method, DeRL)
+    stage = method.stages()[2]
+    assert stage.begin is not None
+    stage.begin()
+    batch = make_batch(64)
+    before = copy.deepcopy(method.generator.state_dict())
+    held = [float(stage.step(batch)["held_l1"]) for _ in range(4)]
+    assert held[0] == 0
+    assert 0 < held[-1] < 0.1
+    after, teacher = method.generator.state_dict(), method.teacher.state_dict()
+    assert all(torch.equal(teacher[key], value) for key, value in before.items())
+    still = [key for key in ("encoder.2.0.weight", "decoder.1.0.weight") if torch.equal(after[key], before[key])]
+    assert not still
+    running = [key for key in before if "running" in key]
+    assert running
+    assert all(torch.equal(after[key], before[key]) for key in running)
+
+
 def test_the_critic_teaches_the_generator_on_unpaired_faces_alone() -> None:
     method = checkpoint.build("derl", {"width": 0.125, "expression_critic": 1.0}, EXPRESSIONS)
     assert isinstance(method, DeRL)

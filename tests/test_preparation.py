@@ -113,19 +113,20 @@ def test_landmarks_and_twin_follow_the_pixels() -> None:
         assert row["landmarks"] == row["twin_landmarks"]
 
 
-def test_drawn_landmarks_replace_detection() -> None:
-    """The crop aligned by 68 landmarks puts their eyes and mouth corners onto the template; no detector is asked."""
+def test_drawn_landmarks_stand_in_where_nothing_is_detected() -> None:
+    """The crop aligned by 68 landmarks puts their eyes and mouth corners onto the template."""
     photograph = np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)
     five = TEMPLATE * 100 + 40
     sample = Sample(png(photograph), "a", TARGET, landmarks=landmarks_68(five))
 
-    def never(photograph: NDArray[np.uint8]) -> list[Face]:
-        raise AssertionError("detection is not needed")
+    def blind(photograph: NDArray[np.uint8]) -> list[Face]:
+        return []
 
-    row = prepare_sample(sample, 64, never)
-    assert isinstance(row, dict)
-    moved = five_of_68(np.reshape(row["landmarks"], (68, 2)))
-    assert np.abs(moved - (TEMPLATE * 64 + 3 - 0.5)).max() < 0.1
+    for find in (blind, WholePicture()):
+        row = prepare_sample(sample, 64, find)
+        assert isinstance(row, dict)
+        moved = five_of_68(np.reshape(row["landmarks"], (68, 2)))
+        assert np.abs(moved - (TEMPLATE * 64 + 3 - 0.5)).max() < 0.1
 
 
 def test_unusable_pictures_are_reported_and_skipped(

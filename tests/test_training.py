@@ -87,6 +87,8 @@ def test_a_run_leaves_log_sheets_config_and_a_model_that_predicts(drawn: Path, t
         ("generator", 2),
         ("classifier", 1),
         ("classifier", 2),
+        ("joint", 1),
+        ("joint", 2),
     ]
     assert {"l1", "copy_l1", "loss_d", "learning_rate"} <= set(entries[0])
     assert entries[0]["pictures"] == 24
@@ -111,6 +113,21 @@ def test_a_folder_with_another_run_is_refused(drawn: Path, tmp_path: Path) -> No
         train("cnn", tiny("cnn"), [str(drawn)], out, TINY)
     with pytest.raises(ValueError, match="was started with another training"):
         train("cnn", tiny("cnn"), [str(drawn)], out, dataclasses.replace(TINY, seed=1), resume=True)
+
+
+def test_a_run_begins_from_another_and_leaves_stages_of_no_epochs(drawn: Path, tmp_path: Path) -> None:
+    first = METHODS["derl"].Config(width=0.125, generator_epochs=1, classifier_epochs=0)
+    train("derl", first, [str(drawn)], tmp_path / "generator", TINY)
+    second = METHODS["derl"].Config(width=0.125, generator_epochs=0, classifier_epochs=1)
+    train("derl", second, [str(drawn)], tmp_path / "run", TINY, start=tmp_path / "generator")
+    (before, _), (after, facts) = load_method(tmp_path / "generator"), load_method(tmp_path / "run")
+    for key, value in before.state_dict().items():
+        if key.startswith("generator."):
+            assert torch.equal(after.state_dict()[key], value)
+    assert "--start generator" in facts["command"]
+    other = METHODS["derl"].Config(width=0.25)
+    with pytest.raises(ValueError, match="use the same method, width and image size"):
+        train("derl", other, [str(drawn)], tmp_path / "other", TINY, start=tmp_path / "generator")
 
 
 def test_a_loss_that_is_no_number_stops_the_run(drawn: Path, tmp_path: Path) -> None:

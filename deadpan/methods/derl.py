@@ -15,7 +15,9 @@ Differences from the paper (only its abstract, figures and tables could be read;
 4. The local CNNs are three 3x3 convolutions ("three layers" are drawn), pooled while larger than 4x4.
 5. Real faces without a neutral partner can take part in stage 1 through `expression_critic`: an adversary that reads
    which expression is left in the generated face. Off (0) by default: the paper has pairs only.
-6. Running averages (EMA) of the generator and of the classifier are what is used and saved.
+6. A third stage can fine-tune generator and classifier together on the classification loss (`joint_epochs`), while the
+   generated faces are held to what stage 1 made. Off (0) by default: the paper keeps the generator frozen.
+7. Running averages (EMA) of the generator and of the classifier are what is used and saved.
 """
 
 from __future__ import annotations
@@ -69,10 +71,14 @@ class DeRLConfig:
     "Epochs of stage 1 [not stated in the paper]."
     classifier_epochs: int = 20
     "Epochs of stage 2 [not stated in the paper]."
+    joint_epochs: int = 0
+    "Epochs of stage 3 [ours; paper: none]."
     generator_rate: float = 2e-4
     "Adam's learning rate in stage 1, constant for one half, then linear to 0 [pix2pix]."
     classifier_rate: float = 1e-3
     "Adam's learning rate in stage 2, cosine [not stated in the paper]."
+    joint_rate: float = 3e-4
+    "Adam's learning rate in stage 3, cosine [ours]."
 
 
 class Generator(nn.Module):
@@ -251,6 +257,8 @@ class DeRL(Method):
         self.generator = Generator(config)
         self.discriminator = Discriminator(config)
         self.classifier = Classifier(self.generator, len(expressions), config)
+        if config.joint_epochs > 0:
+            self.teacher = Generator(config).requires_grad_(False)
         if config.expression_critic > 0:
             if "neutral" not in expressions:
                 raise ValueError("expression_critic needs neutral among the expressions; leave it at 0 without")
@@ -266,14 +274,21 @@ class DeRL(Method):
         if c.expression_critic > 0:
             gan["critic"] = Adam(self.critic.parameters(), c.generator_rate, betas=(0.5, 0.999))
         classifier = {"classifier": Adam(self.classifier.parameters(), c.classifier_rate)}
-        self.optimizers = gan | classifier
+        both = [*self.generator.parameters(), *self.classifier.parameters()]
+        joint = {"joint": Adam(both, c.joint_rate)} if c.joint_epochs > 0 else {}
+        self.optimizers = gan | classifier | joint
         rows: Literal["all", "paired"] = "all" if c.expression_critic > 0 else "paired"
-        return [
+        stages = [
             Stage(
                 "generator", c.generator_epochs, self.generator_step, gan, constant_then_linear, ("generator",), rows
             ),
             Stage("classifier", c.classifier_epochs, self.classifier_step, classifier, cosine, ("classifier",)),
         ]
+        if joint:
+            trained = ("generator", "classifier")
+            step, begin = self.joint_step, self.begin_joint
+            stages.append(Stage("joint", c.joint_epochs, step, joint, cosine, trained, begin=begin))
+        return stages
 
     def generator_step(self, batch: Batch) -> dict[str, Tensor]:
         """One step of the discriminator, one of the generator, on the paired rows (and the critic's on the others)."""
@@ -335,6 +350,25 @@ class DeRL(Method):
         self.descend(self.optimizers["classifier"], loss)
         hits = final.argmax(1) == batch.target.argmax(1)
         return {"loss": loss.detach(), "accuracy": hits.float().mean()}
+
+    def begin_joint(self) -> None:
+        """Keep the generator of stage 1 as the teacher of stage 3."""
+        self.teacher.load_state_dict(self.generator.state_dict())
+
+    def joint_step(self, batch: Batch) -> dict[str, Tensor]:
+        """One step of generator and classifier on stage 2's loss plus theta * |G(x) - what stage 1's G made|_1."""
+        self.generator.eval()  # its running statistics stay
+        self.teacher.eval()
+        self.classifier.train()
+        generated, residue, code = self.generator(batch.image)
+        with torch.no_grad():
+            taught, _, _ = self.teacher(batch.image)
+        final, local = self.classifier(residue, code)
+        loss = classification_loss(final.float(), [logits.float() for logits in local], batch.target, self.config)
+        held = (generated.float() - taught.float()).abs().mean()
+        self.descend(self.optimizers["joint"], loss + self.config.theta * held)
+        hits = final.argmax(1) == batch.target.argmax(1)
+        return {"loss": loss.detach(), "accuracy": hits.float().mean(), "held_l1": held.detach()}
 
     def forward(self, image: Tensor) -> Prediction:
         """(N, 3, S, S) -> logits of the final classifier and the generated neutral face."""
