@@ -101,6 +101,13 @@ def test_the_total_is_the_weighted_sum_of_the_five_losses() -> None:
     assert loss.item() == pytest.approx(0.5 * sum(single[:4]) + 2.0 * single[4], rel=1e-5)
 
 
+def test_the_residual_output_starts_from_the_image() -> None:
+    generator = Generator(DeRLConfig(width=0.125, residual_output=True)).eval()
+    torch.nn.init.zeros_(generator.difference.bias)  # type: ignore[arg-type]
+    image = make_batch(64).image
+    assert torch.equal(generator(image)[0], image)
+
+
 def test_branches_can_be_left_out() -> None:
     method = small("derl", branches=[3]).eval()
     assert method(make_batch(64, 2).image).logits.shape == (2, 8)

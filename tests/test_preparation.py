@@ -142,7 +142,7 @@ def test_unusable_pictures_are_reported_and_skipped(
         Sample(empty, "empty", TARGET),
         replace(good, name="bad twin", twin=b"no picture"),
         replace(good, name="small twin", twin=empty),
-        replace(good, name="flat", landmarks=np.zeros((68, 2), np.float32)),
+        Sample(empty, "flat", TARGET, landmarks=np.zeros((68, 2), np.float32)),
     ]
     report = prepare_samples(samples)
     assert report.kept == 1

@@ -17,7 +17,8 @@ Differences from the paper (only its abstract, figures and tables could be read;
    which expression is left in the generated face. Off (0) by default: the paper has pairs only.
 6. A third stage can fine-tune generator and classifier together on the classification loss (`joint_epochs`), while the
    generated faces are held to what stage 1 made. Off (0) by default: the paper keeps the generator frozen.
-7. Running averages (EMA) of the generator and of the classifier are what is used and saved.
+7. `residual_output` has the last layer make the difference n - x. Off by default: the paper's makes n.
+8. Running averages (EMA) of the generator and of the classifier are what is used and saved.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ class DeRLConfig:
     "Channel multiplier; 0.5 trains on two CPU cores [paper: 1]."
     outer_skip: bool = False
     "Also join e1 to the output layer [paper draws none]."
+    residual_output: bool = False
+    "The last layer makes n - x instead of n, which keeps the person sharp [ours; paper: n]."
     branches: tuple[int, ...] = (1, 2, 3, 4)
     "Which local CNNs are built, 1 at the largest tap [paper: all]; a single one is the paper's ablation."
     dropout: float = 0.5
@@ -93,6 +96,7 @@ class Generator(nn.Module):
         channels = [max(8, round(config.width * min(64 * 2**i, 512))) for i in range(depth)]
         self.channels = channels
         self.outer_skip = config.outer_skip
+        self.residual_output = config.residual_output
         self.encoder = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(before, after, 4, stride=2, padding=1, bias=True),
@@ -113,7 +117,11 @@ class Generator(nn.Module):
                 )
             )
         outer = channels[0] * (2 if config.outer_skip else 1)
-        self.output = nn.ConvTranspose2d(outer, 3, 4, stride=2, padding=1)
+        if config.residual_output:
+            self.difference = nn.ConvTranspose2d(outer, 3, 4, stride=2, padding=1)
+            nn.init.zeros_(self.difference.weight)
+        else:
+            self.output = nn.ConvTranspose2d(outer, 3, 4, stride=2, padding=1)
 
     def forward(self, image: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
         """(N, 3, S, S) -> neutral (N, 3, S, S), the residue per local CNN (largest first), the code (N, C)."""
@@ -129,7 +137,10 @@ class Generator(nn.Module):
                 residue.append(torch.cat([encoded[i - 1], hidden], 1))  # (N, 2 C_i, S / 2^i, S / 2^i)
         if self.outer_skip:
             hidden = torch.cat([hidden, encoded[0]], 1)
-        neutral = torch.tanh(self.output(hidden))  # (N, 3, S, S)
+        if self.residual_output:
+            neutral = (image + 2 * torch.tanh(self.difference(hidden))).clamp(-1, 1)  # (N, 3, S, S)
+        else:
+            neutral = torch.tanh(self.output(hidden))  # (N, 3, S, S)
         return neutral, residue[::-1], encoded[-1].flatten(1)
 
 
