@@ -106,6 +106,9 @@ def export(
     flip: Annotated[
         bool, Parameter(help="Average over the mirrored face, at twice the cost.", negative="--no-flip")
     ] = True,
+    calibration: Annotated[
+        str | None, Parameter(help="Prepared file, unseen in training, to balance the frequent expressions on.")
+    ] = None,
     metrics: Annotated[
         Path | None, Parameter(help="JSON file, as `score --json` writes it, to put in the card.")
     ] = None,
@@ -116,7 +119,7 @@ def export(
     from deadpan.export import export as write
 
     figures = None if metrics is None else json_format.loads(metrics.read_text())
-    for path in write(run, out, flip=flip, metrics=figures):
+    for path in write(run, out, flip=flip, calibration=calibration, metrics=figures):
         print(path)
 
 

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from deadpan import __version__
 from deadpan.atomic import replacing
+from deadpan.batches import FaceTable, open_data, ordered
 from deadpan.checkpoint import load_method
 from deadpan.method import Method, Prediction
 
@@ -28,35 +29,86 @@ TOLERANCE = 1e-3
 """Largest difference of a logit or a pixel (range 2) allowed between torch and ONNX Runtime; 1e-5 is usual."""
 
 
-class FlipAveraged(nn.Module):
-    """A method that also reads the mirrored face and averages both answers; the neutral face is the first's."""
+class Released(nn.Module):
+    """What ships of a method: if `flip`, the mean of the answers to the face and its mirror image; plus offsets."""
 
-    def __init__(self, method: Method) -> None:
+    offsets: Tensor  # (K,) added to the log-probabilities
+
+    def __init__(self, method: Method, *, flip: bool) -> None:
         super().__init__()
-        self.method = method
+        self.method, self.flip = method, flip
+        self.register_buffer("offsets", torch.zeros(len(method.expressions)))
 
     def forward(self, image: Tensor) -> Prediction:
-        """(N, 3, S, S) -> log-probabilities (N, K) and the neutral face."""
+        """(N, 3, S, S) -> log-probabilities (N, K) up to a constant, and the neutral face."""
         straight = self.method(image)
-        mirrored = self.method(image.flip(3))
-        mean = (straight.logits.softmax(1) + mirrored.logits.softmax(1)) / 2
-        return Prediction(mean.clamp(min=1e-9).log(), straight.neutral)
+        mean = straight.logits.softmax(1)
+        if self.flip:
+            mean = (mean + self.method(image.flip(3)).logits.softmax(1)) / 2
+        return Prediction(mean.clamp(min=1e-9).log() + self.offsets, straight.neutral)
+
+
+def balanced_offsets(logits: Tensor, target: Tensor, least: int = 1000) -> Tensor:
+    """Offsets (K,) that make logits (N, K) most likely when each frequent expression counts alike; 0 for the others.
+
+    An expression is frequent with `least` pictures or more whose target (N, K) is mostly that expression. It is the
+    bias of logit adjustment (Menon et al. 2021) fitted on pictures instead of taken from class counts: it moves the
+    border between, say, neutral and happiness to where new photographs have it. ValueError with fewer than two.
+    """
+    truth = target.argmax(1)
+    counts = torch.bincount(truth, minlength=logits.shape[1])
+    frequent = counts >= least
+    if frequent.sum() < 2:
+        raise ValueError(f"calibration needs two expressions with {least} pictures each; the most are {counts.max()}")
+    rows = frequent[truth]
+    chosen, answer = logits[rows][:, frequent], truth[rows]
+    weight = 1.0 / counts[frequent]
+    index = torch.cumsum(frequent, 0) - 1  # from all expressions to the frequent ones
+    offsets = torch.zeros(int(frequent.sum()), requires_grad=True)
+    optimizer = torch.optim.LBFGS([offsets], max_iter=100, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        value = torch.nn.functional.cross_entropy(chosen + offsets, index[answer], weight=weight)
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    out = torch.zeros(logits.shape[1])
+    out[frequent] = offsets.detach() - offsets.detach().mean()
+    return out
+
+
+def calibrate(module: Released, table: FaceTable) -> None:
+    """Set the offsets of a model by `balanced_offsets` on a table of faces that it was not trained on."""
+    with torch.no_grad():
+        answers = [(module(batch.image).logits, batch.target) for batch in ordered(table, 256)]
+    logits, target = (torch.cat(parts) for parts in zip(*answers, strict=True))
+    module.offsets.copy_(balanced_offsets(logits, target))
 
 
 def export(
-    run: Path, out: Path | None = None, *, flip: bool = True, metrics: Mapping[str, Any] | None = None
+    run: Path,
+    out: Path | None = None,
+    *,
+    flip: bool = True,
+    calibration: str | None = None,
+    metrics: Mapping[str, Any] | None = None,
 ) -> tuple[Path, Path]:
     """Write OUT.onnx and OUT.json (the card) from a finished run; returns both paths.
 
     `out` is a folder or a path ending in .onnx; by default METHOD.onnx in the run folder. `flip` averages over the
-    mirrored face, at twice the cost. `metrics` go into the card as they are. The exported file is compared with the
-    method on random faces (ValueError where they differ by more than 1e-3).
+    mirrored face, at twice the cost. `calibration` is a prepared file, unseen in training, to set the offsets of the
+    frequent expressions by (`balanced_offsets`). `metrics` go into the card as they are. The exported file is compared
+    with the method on random faces (ValueError where they differ by more than 1e-3).
     """
     method, facts = load_method(run)
     folder = run if run.is_dir() else run.parent
     path = (folder if out is None else out) / f"{facts['method']}.onnx" if out is None or out.suffix != ".onnx" else out
-    module: nn.Module = FlipAveraged(method) if flip else method
-    model = to_onnx(module.eval(), method.config.image_size)
+    module = Released(method, flip=flip).eval()
+    if calibration is not None:
+        calibrate(module, open_data(calibration, method.expressions, method.config.image_size))
+    model = to_onnx(module, method.config.image_size)
     core = {
         "format": 1,
         "name": path.stem,
@@ -75,6 +127,8 @@ def export(
     card = {
         **core,
         "flip_averaged": flip,
+        "calibration": None if calibration is None else Path(calibration).name,
+        "offsets": dict(zip(method.expressions, (round(v, 4) for v in module.offsets.tolist()), strict=True)),
         "data": facts.get("data", []),
         "licence": "weights Apache-2.0; the terms of the training data stand beside each data set under data",
         "recipe": facts.get("command", ""),

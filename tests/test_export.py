@@ -1,0 +1,50 @@
+"""What ships: mirrored answers, offsets, and a file that says what it is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from deadpan.checkpoint import build, save_method
+from deadpan.export import Released, balanced_offsets, calibrate, export
+from deadpan.expressions import EXPRESSIONS
+from tests.test_methods import make_batch, small
+
+
+def test_released_answers_are_the_mean_of_face_and_mirror_image() -> None:
+    method = small("cnn").eval()
+    image = make_batch(64, 3).image
+    answer = Released(method, flip=True)(image).logits.exp()
+    mean = (method(image).logits.softmax(1) + method(image.flip(3)).logits.softmax(1)) / 2
+    assert torch.allclose(answer, mean, atol=1e-6)
+    assert torch.allclose(Released(method, flip=False)(image).logits.softmax(1), method(image).logits.softmax(1))
+
+
+def test_offsets_move_the_border_to_where_both_expressions_are_recalled_alike() -> None:
+    generator = torch.Generator().manual_seed(0)
+    truth = torch.cat([torch.zeros(3000), torch.ones(1500), torch.full((20,), 2.0)]).long()
+    logits = torch.zeros(len(truth), 3)
+    logits[:, 1] = torch.randn(len(truth), generator=generator) + 2 * (truth == 1) - 3  # mild: nearly always neutral
+    offsets = balanced_offsets(logits, torch.eye(3)[truth])
+    assert offsets[2] == 0
+    assert offsets[:2].sum().abs() < 1e-5
+    answer = (logits + offsets)[:, :2].argmax(1)
+    recall = [(answer[truth == k] == k).float().mean().item() for k in (0, 1)]
+    assert recall[0] == pytest.approx(recall[1], abs=0.05)
+    assert min(recall) > 0.8
+    with pytest.raises(ValueError, match="two expressions with 1000 pictures"):
+        balanced_offsets(logits[:3500], torch.eye(3)[truth[:3500]])
+
+
+def test_calibration_stands_in_the_card(drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_method(tmp_path / "model.safetensors", "cnn", build("cnn", {"width": 0.125}, EXPRESSIONS), {})
+    monkeypatch.setattr("deadpan.export.calibrate", lambda module, table: module.offsets.fill_(0.5))
+    _, card = export(tmp_path, tmp_path / "named.onnx", calibration=str(drawn))
+    facts = json.loads(card.read_text())
+    assert facts["name"] == "named"
+    assert facts["calibration"] == drawn.name
+    assert facts["offsets"]["fear"] == 0.5
+    assert calibrate.__doc__
