@@ -106,6 +106,7 @@ def export(
     flip: Annotated[
         bool, Parameter(help="Average over the mirrored face, at twice the cost.", negative="--no-flip")
     ] = True,
+    strength: Annotated[float, Parameter(help="Share of the generated change that is kept, up to 1.")] = 1.0,
     calibration: Annotated[
         str | None, Parameter(help="Prepared file, unseen in training, to balance the frequent expressions on.")
     ] = None,
@@ -119,7 +120,7 @@ def export(
     from deadpan.export import export as write
 
     figures = None if metrics is None else json_format.loads(metrics.read_text())
-    for path in write(run, out, flip=flip, calibration=calibration, metrics=figures):
+    for path in write(run, out, flip=flip, strength=strength, calibration=calibration, metrics=figures):
         print(path)
 
 

@@ -23,6 +23,15 @@ def test_released_answers_are_the_mean_of_face_and_mirror_image() -> None:
     assert torch.allclose(Released(method, flip=False)(image).logits.softmax(1), method(image).logits.softmax(1))
 
 
+def test_neutral_faces_are_averaged_over_the_mirror_and_kept_by_their_strength() -> None:
+    method = small("derl").eval()
+    image = make_batch(64, 2).image
+    both = (method(image).neutral + method(image.flip(3)).neutral.flip(3)) / 2
+    assert torch.allclose(Released(method, flip=True)(image).neutral, both, atol=1e-6)
+    kept = Released(method, flip=True, strength=0.25)(image).neutral
+    assert torch.allclose(kept, 0.75 * image + 0.25 * both, atol=1e-6)
+
+
 def test_offsets_move_the_border_to_where_both_expressions_are_recalled_alike() -> None:
     generator = torch.Generator().manual_seed(0)
     truth = torch.cat([torch.zeros(3000), torch.ones(1500), torch.full((20,), 2.0)]).long()
