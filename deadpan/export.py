@@ -107,9 +107,9 @@ def export(
 
     `out` is a folder or a path ending in .onnx; by default METHOD.onnx in the run folder. `flip` averages over the
     mirrored face, at twice the cost. `strength` below 1 keeps that share of the generated change, which on photographs
-    leaves fewer artefacts and comes nearer to the true neutral face. `calibration` is a prepared file, unseen in training, to set the offsets of the
-    frequent expressions by (`balanced_offsets`). `metrics` go into the card as they are. The exported file is compared
-    with the method on random faces (ValueError where they differ by more than 1e-3).
+    leaves fewer artefacts and comes nearer to the true neutral face. `calibration` is a prepared file, unseen in
+    training, to set the offsets of the frequent expressions by (`balanced_offsets`). `metrics` go into the card as they
+    are. The exported file is compared with the method on random faces (ValueError where they differ by over 1e-3).
     """
     method, facts = load_method(run)
     folder = run if run.is_dir() else run.parent
