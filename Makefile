@@ -22,7 +22,7 @@ demo: $(LIGHT)/installed
 	@echo "The panels with the generated neutral faces are in out/demo."
 
 test: $(DEV)/installed
-	$(DEV)/bin/python -m pytest -n 2 --cov --cov-report=term --cov-fail-under=90
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(DEV)/bin/python -m pytest -n 2 --cov --cov-report=term --cov-fail-under=90
 
 check: $(DEV)/installed
 	$(DEV)/bin/ruff check
