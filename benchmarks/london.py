@@ -81,7 +81,8 @@ def main() -> None:
         f"generated nearer than blurred for {(made < blurred).mean():.1%}"
     )
     if arguments.sheet:
-        from deadpan.sheets import sheet, write_png
+        from deadpan.output import write_png
+        from deadpan.sheets import sheet
 
         rows = [
             np.stack([smile.aligned for _, smile in pairs]),

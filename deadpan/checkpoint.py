@@ -68,6 +68,8 @@ def load_method(path: Path) -> tuple[Method, dict[str, Any]]:
     if not path.exists():
         raise CheckpointError(f"{path} does not exist; a run has one when its training is finished")
     tensors, facts = read_tensors(path)
+    if "method" not in facts:
+        raise CheckpointError(f"{path} is the state of an unfinished run, not its weights; finish it with --resume")
     method = build(facts["method"], facts["config"], facts["expressions"])
     try:
         method.load_state_dict(tensors)

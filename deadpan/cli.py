@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import Annotated
 
@@ -36,7 +37,9 @@ def predict(
     csv: Annotated[
         Path | None, Parameter(help="Write a table, a row per face, to this file; - is standard output.")
     ] = None,
-    panel: Annotated[Path | None, Parameter(help="Draw NAME.png for each photograph into this directory.")] = None,
+    panel: Annotated[
+        Path | None, Parameter(help="Draw NAME.panel.png for each photograph into this directory.")
+    ] = None,
     neutral_dir: Annotated[
         Path | None, Parameter(help="Write NAME_FACE.face.png and NAME_FACE.neutral.png into this directory.")
     ] = None,
@@ -249,7 +252,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more
         return PARTLY
-    except (CycloptsError, ValueError, OSError, ModuleNotFoundError) as error:
+    except (CycloptsError, ValueError, OSError, ModuleNotFoundError, FloatingPointError, BrokenExecutor) as error:
         if os.environ.get("DEADPAN_DEBUG"):
             raise
         complain(explain(error))

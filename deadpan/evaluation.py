@@ -119,6 +119,8 @@ def score_files(model: str, data: Sequence[str], out: Path | None = None) -> dic
         answer, generates = released_answer(predictor), predictor.generates
         expressions, size = predictor.expressions, predictor.image_size
     figures: dict[str, Any] = {}
+    if len({Path(spec).name for spec in data}) < len(data):
+        raise ValueError(f"two files of one name would share a line; score them apart: {', '.join(data)}")
     for spec in data:
         table = open_data(spec, expressions, size)
         entry = figures[Path(spec).name] = {}

@@ -118,6 +118,10 @@ def export(
         raise ValueError(f"strength must be above 0 and at most 1; got {strength}")
     module = Released(method, flip=flip, strength=strength).eval()
     if calibration is not None:
+        trained = {each["file"].partition("@")[0] for each in facts.get("data", []) if "@" not in calibration}
+        trained |= {each["file"] for each in facts.get("data", [])}
+        if Path(calibration).name in trained:
+            raise ValueError(f"{calibration} was trained on; calibrate on faces that were not")
         calibrate(module, open_data(calibration, method.expressions, method.config.image_size))
     model = to_onnx(module, method.config.image_size)
     core = {

@@ -87,9 +87,3 @@ def region_l1(a: Tensor, b: Tensor, region: Tensor) -> Tensor:
     difference = (a - b).abs().mean(1, keepdim=True) / 2  # (N, 1, S, S)
     total: Tensor = (difference * region).sum((1, 2, 3)) / region.sum((1, 2, 3))
     return total
-
-
-def grey(image: Tensor) -> Tensor:
-    """Luma of (N, 3, S, S) as (N, 1, S, S), by the weights of ITU-R BT.601."""
-    weights = image.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
-    return (image * weights).sum(1, keepdim=True)

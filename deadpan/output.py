@@ -165,7 +165,7 @@ def neutral_faces(directory: Path) -> Writer:
 
 
 def panels(directory: Path) -> Writer:
-    """A writer of NAME.png with the photograph, its faces and what was read from each."""
+    """A writer of NAME.panel.png with the photograph, its faces and what was read from each."""
     from deadpan.panel import panel
 
     names = Names()
@@ -173,7 +173,10 @@ def panels(directory: Path) -> Writer:
     def write(result: PhotographResult) -> None:
         name = names(result.path)
         if result.error is None:
-            write_png(directory / f"{name}.png", panel(read_photograph(result.path), result.faces))
+            target = directory / f"{name}.panel.png"
+            if target.exists() and target.samefile(result.path):
+                raise ValueError(f"{target} is the photograph itself; give another --panel folder")
+            write_png(target, panel(read_photograph(result.path), result.faces))
 
     return write
 

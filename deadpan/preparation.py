@@ -9,7 +9,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -36,44 +35,11 @@ from deadpan.faces import (
     read_photograph,
     warp,
 )
+from deadpan.preparation_report import PreparationReport, Skipped, skipped_path
 
 CHUNK = 64  # samples a worker gets at once: 0.2 to 3 s of work, and at most 64 decoded rows on their way back
 ROW_GROUP = 1024
 IMAGE_SIZES = range(16, 513)
-
-
-@dataclass(frozen=True)
-class PreparationReport:
-    """What became of a data set."""
-
-    dataset: str
-    out: Path
-    kept: int
-    twins: int  # of the kept ones, those with a neutral twin
-    reasons: dict[str, int]  # why pictures were skipped, and how many
-    seconds: float
-
-    @property
-    def skipped(self) -> int:
-        """How many pictures could not be used."""
-        return sum(self.reasons.values())
-
-    def __str__(self) -> str:
-        rate = (self.kept + self.skipped) / max(self.seconds, 1e-9)
-        lines = [
-            f"{self.out}: {self.kept:,} faces ({self.twins:,} with twin) in {self.seconds:.1f} s, {rate:.0f} per s"
-        ]
-        lines += [f"  skipped {count:,}: {reason}" for reason, count in sorted(self.reasons.items())]
-        return "\n".join(lines + ([f"  each in {skipped_path(self.out)}"] if self.reasons else []))
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A picture that could not be used: `reason` is one of few, `detail` names what exactly."""
-
-    name: str
-    reason: str
-    detail: str
 
 
 Results = list["dict[str, Any] | Skipped"]
@@ -94,6 +60,8 @@ def prepare(
     (None: one per core; 1: none but this one); the file is the same for any number. It appears only when complete.
     DatasetError for an unreadable data set or when no face is left, ValueError for settings out of range.
     """
+    if out.is_dir() or out.resolve() == Path(root).resolve():
+        raise ValueError(f"{out} must be a new Parquet file, neither a folder nor the data itself")
     if image_size not in IMAGE_SIZES:
         raise ValueError(f"image size must be {IMAGE_SIZES[0]} to {IMAGE_SIZES[-1]} pixels, got {image_size}")
     if workers is not None and workers < 1:
@@ -120,11 +88,6 @@ def prepare(
         _write_skipped(skipped_path(out), skipped)
     reasons = dict(Counter(skip.reason for skip in skipped))
     return PreparationReport(dataset, out, kept, twins, reasons, time.perf_counter() - begun)
-
-
-def skipped_path(out: Path) -> Path:
-    """The list of unusable pictures that belongs to a prepared file."""
-    return out.with_name(out.name + ".skipped.jsonl")
 
 
 def _cores() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,10 @@ from rich.console import Console
 
 from deadpan.atomic import replacing
 from deadpan.augment import Augmentation
+from deadpan.checkpoint import load_method
 from deadpan.datasets import DATASETS
-from deadpan.face_table import FaceTable
+from deadpan.expressions import EXPRESSIONS
+from deadpan.face_table import FaceTable, open_data
 from deadpan.methods import METHODS
 
 
@@ -50,6 +53,16 @@ class TrainingConfig:
     tensorboard: bool = False
     "Also log for TensorBoard."
 
+    def __post_init__(self) -> None:
+        least = {"batch_size": 1, "sheet_every": 1, "validation_pictures": 1}
+        least |= {"pictures_per_epoch": 0, "threads": 0, "seed": 0, "averaging": 0, "own_neutral": 0, "balance": 0}
+        for name, bound in least.items():
+            if getattr(self, name) < bound:
+                raise ValueError(f"{name} must be at least {bound}; got {getattr(self, name)}")
+        for name in ("averaging", "own_neutral", "balance"):
+            if getattr(self, name) > 1:
+                raise ValueError(f"{name} must be at most 1; got {getattr(self, name)}")
+
 
 def claim(out: Path, recipe: Mapping[str, Any], resume: bool) -> None:
     """Make the run folder with its config.json, or check that the one there is the same run."""
@@ -73,6 +86,7 @@ def command_line(recipe: Mapping[str, Any]) -> str:
     for key in ("data", "validation"):
         if recipe[key]:
             words += [f"--{key}", *(Path(spec).name for spec in recipe[key])]
+    words += ["--expressions", *recipe["expressions"]] if len(recipe["expressions"]) < len(EXPRESSIONS) else []
     if recipe.get("start"):
         words += ["--start", Path(recipe["start"]).name]
     defaults = {
@@ -86,7 +100,7 @@ def command_line(recipe: Mapping[str, Any]) -> str:
             if value != getattr(default, key):
                 values = [] if value is True else value if isinstance(value, list | tuple) else [value]
                 words += [prefix + key.replace("_", "-"), *map(str, values)]
-    return " ".join([*words, "--out", "RUN"])
+    return shlex.join([*words, "--out", "RUN"])
 
 
 def described(data: Mapping[str, FaceTable]) -> list[dict[str, Any]]:
@@ -101,6 +115,41 @@ def described(data: Mapping[str, FaceTable]) -> list[dict[str, Any]]:
         }
         for spec, table in data.items()
     ]
+
+
+def provenance(recipe: Mapping[str, Any], data: Mapping[str, FaceTable]) -> dict[str, Any]:
+    """What a model file says of its making: recipe, command, data, subjects, also those of the run it began from."""
+    facts: dict[str, Any] = {
+        "recipe": recipe,
+        "command": command_line(recipe),
+        "data": described(data),
+        "subjects": sorted({subject for table in data.values() for subject in table.subjects}),
+    }
+    if recipe["start"]:
+        before = read_provenance(Path(recipe["start"]), recipe["config"]["image_size"])
+        known = [each["file"] for each in facts["data"]]
+        facts["data"] += [each for each in before["data"] if each["file"] not in known]
+        facts["subjects"] = sorted({*facts["subjects"], *before["subjects"]})
+        facts["command"] = f"{before['command']}; {facts['command']}"
+    return facts
+
+
+def read_provenance(start: Path, image_size: int) -> dict[str, Any]:
+    """The provenance of a run that another began from; of a stopped run, from its config.json and data files."""
+    if not (start / "state.safetensors").exists():
+        return load_method(start)[1]
+    recipe = json.loads((start / "config.json").read_text())
+    tables = {spec: open_data(spec, recipe["expressions"], image_size) for spec in recipe["data"]}
+    return provenance({"start": None, **recipe}, tables)
+
+
+def forget_after(out: Path, position: Mapping[str, Any]) -> None:
+    """Take from log.jsonl what a stopped run wrote after its last checkpoint: those epochs are run again."""
+    path = out / "log.jsonl"
+    if path.exists():
+        lines = path.read_text().splitlines(keepends=True)[: position.get("logged", 0)]
+        with replacing(path) as partial:
+            partial.write_text("".join(lines))
 
 
 def write_log(out: Path, entry: Mapping[str, Any], console: Console, *, tensorboard: bool) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from deadpan.atomic import replacing
 from deadpan.method import Batch, Method
+from deadpan.output import write_png
 
 
 def to_pixels(image: Tensor) -> NDArray[np.uint8]:
@@ -33,15 +32,6 @@ def sheet(rows: list[NDArray[np.uint8]], columns: int = 16, scale: int = 1) -> N
     return np.asarray(out.repeat(scale, 0).repeat(scale, 1))
 
 
-def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
-    """Write uint8 RGB as PNG, atomically, making the folder."""
-    done, data = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
-    if not done:
-        raise OSError(f"{path} could not be encoded")
-    with replacing(path) as partial:
-        partial.write_bytes(data.tobytes())
-
-
 @torch.no_grad()
 def write_sheet(path: Path, method: Method, batch: Batch) -> None:
     """Write what `method` makes of a batch: image, generated neutral and, where any picture has one, true neutral."""
@@ -51,4 +41,5 @@ def write_sheet(path: Path, method: Method, batch: Batch) -> None:
     method.train(was_training)
     if batch.paired.any():
         rows.append(to_pixels(torch.where(batch.paired.view(-1, 1, 1, 1), batch.neutral, torch.ones_like(batch.image))))
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_png(path, sheet(rows))

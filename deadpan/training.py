@@ -22,7 +22,7 @@ from deadpan.batches import Batches, FaceTable, open_data, ordered
 from deadpan.evaluation import measure_method
 from deadpan.method import Method, Stage
 from deadpan.progress import epoch_progress
-from deadpan.run_folder import TrainingConfig, claim, command_line, described, write_log
+from deadpan.run_folder import TrainingConfig, claim, forget_after, provenance, write_log
 from deadpan.sheets import write_sheet
 
 
@@ -77,7 +77,7 @@ def train(
         "start": None if start is None else str(start),
         "expressions": list(expressions),
     }
-    claim(out, recipe, resume)
+    stage_weights(config.weights, len(tables), 0)
     torch.manual_seed(config.seed)
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -85,6 +85,7 @@ def train(
     if start is not None:
         checkpoint.begin_from(method, start)
     held = {spec: open_data(spec, expressions, method_config.image_size) for spec in validation}
+    claim(out, recipe, resume)
     run = Run(name, method, config, augmentation, out, tables, held)
     return fit(run, recipe)
 
@@ -99,12 +100,14 @@ def fit(run: Run, recipe: Mapping[str, Any]) -> Path:
     tensors, facts = checkpoint.read_tensors(state) if state.exists() else ({}, {"stage": 0, "epoch": 0})
     if tensors:
         run.method.load_state_dict(checkpoint.under("method/", tensors))
+    forget_after(run.out, facts)
     fabric = Fabric(accelerator=run.config.accelerator, devices=1, precision=run.config.precision)
     children = dict(run.method.named_children())
     for name, child in children.items():
         setattr(run.method, name, fabric.setup_module(child))
     run.method.backward = fabric.backward
     stages = run.method.stages()
+    logged = facts.get("logged", 0)
     for index, stage in enumerate(stages):
         if index < facts["stage"]:
             continue
@@ -125,14 +128,14 @@ def fit(run: Run, recipe: Mapping[str, Any]) -> Path:
             if last:
                 for name, average in averages.items():
                     children[name].load_state_dict(average.module.state_dict())
-            save_state(state, children, stage, averages, {"stage": index + last, "epoch": 0 if last else epoch + 1})
+            position = {"stage": index + last, "epoch": 0 if last else epoch + 1, "logged": logged + 1}
+            save_state(state, children, stage, averages, position)
+            logged += 1
         tensors = {}
     run.method.backward = Tensor.backward
     for name, child in children.items():
         setattr(run.method, name, child)
-    subjects = sorted({subject for table in run.data.values() for subject in table.subjects})
-    facts = {"recipe": recipe, "command": command_line(recipe), "data": described(run.data), "subjects": subjects}
-    checkpoint.save_method(finished, run.name, run.method.cpu(), facts)
+    checkpoint.save_method(finished, run.name, run.method.cpu(), provenance(recipe, run.data))
     state.unlink(missing_ok=True)
     return finished
 
@@ -248,7 +251,8 @@ def look(run: Run, stage: Stage, epoch: int, last: bool, device: torch.device) -
         logs.setdefault("validation", {})[spec] = measure_method(run.method, part, device).summary()
     if run.method.generates and (last or (epoch + 1) % run.config.sheet_every == 0):
         for spec, table in {**run.data, **run.validation}.items():
-            path = run.out / "sheets" / f"{stage.name}-{epoch + 1:03d}-{Path(spec.split('@')[0]).stem}.png"
+            data = Path(spec).name.replace(".parquet", "").replace("@", "-")
+            path = run.out / "sheets" / f"{stage.name}-{epoch + 1:03d}-{data}.png"
             write_sheet(path, run.method, next(iter(ordered(table.some(48), 48))).to(device))
     return logs
 

@@ -51,5 +51,5 @@ for name in derl:ferplus cnn:ferplus48; do
   run=${name%:*} data=${name#*:}
   deadpan export "$out/$run"
   deadpan score "$out/$run/$run.onnx" "$out/$data.parquet@public_test" --json "$out/$run.metrics.json"
-  deadpan export "$out/$run" --metrics "$out/$run.metrics.json"
+  deadpan export "$out/$run" --metrics "$out/$run.metrics.json" # then copied to deadpan/models
 done

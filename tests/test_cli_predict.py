@@ -88,7 +88,7 @@ def test_pictures(model_file: Path, plain_model_file: Path, girl: Path, bad: Pat
     twin = Path(shutil.copy(girl, tmp_path / "other" / girl.name))
     panels, neutral = tmp_path / "deep" / "panels", tmp_path / "neutral"
     assert predict(model_file, girl, bad, twin, "--panel", panels, "--neutral-dir", neutral) == 1
-    assert sorted(path.name for path in panels.iterdir()) == ["girl_happiness-2.png", "girl_happiness.png"]
+    assert sorted(path.name for path in panels.iterdir()) == ["girl_happiness-2.panel.png", "girl_happiness.panel.png"]
     assert sorted(path.name for path in neutral.iterdir()) == [
         "girl_happiness-2_0.face.png",
         "girl_happiness-2_0.neutral.png",
@@ -257,3 +257,12 @@ def test_models(model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "tiny.json").unlink()
     assert main(["models"]) == 0
     assert "no card" in capsys.readouterr().out
+
+
+def test_a_panel_never_replaces_its_photograph(girl: Path, model_file: Path, tmp_path: Path) -> None:
+    photograph = tmp_path / "girl.panel.png"
+    photograph.write_bytes(girl.read_bytes())
+    other = tmp_path / "girl.png"
+    other.write_bytes(girl.read_bytes())
+    assert main(["predict", str(other), "--model", str(model_file), "--panel", str(tmp_path)]) == 0
+    assert other.read_bytes() == girl.read_bytes()

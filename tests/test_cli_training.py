@@ -38,6 +38,9 @@ def test_the_whole_chain(tmp_path: Path, girl: Path, capsys: pytest.CaptureFixtu
         (["export", "nowhere"], "does not exist"),
         (["score", "nowhere", "x.parquet"], "no model named 'nowhere'"),
         (["synthesize", "out", "--people", "0"], "people"),
+        (["synthesize", "out", "--assets", __file__], "assets belong to head 'ict'"),
+        (["synthesize", "out", "--head", "ict", "--assets", __file__], "is not a converted ICT head"),
+        (["prepare", "csv", "faces.csv", "faces.csv"], "must be a new Parquet file"),
     ],
 )
 def test_wrong_use_ends_with_two_and_says_what_to_do(

@@ -169,6 +169,14 @@ def test_csv_takes_parquet_with_pictures_inside(tmp_path: Path) -> None:
     assert (second.twin, second.attributes) == (None, {})
 
 
+def test_csv_keeps_zeros_of_a_parquet_table(tmp_path: Path) -> None:
+    path = tmp_path / "faces.parquet"
+    row = {"image": b"x", "expression": "fear", "name": "a", "subject": 0, "sequence": 0, "frame": 0}
+    pq.write_table(pa.Table.from_pylist([row]), path)
+    (sample,) = read("csv", path)
+    assert (sample.subject, sample.sequence, sample.frame) == ("0", "0", 0)
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [

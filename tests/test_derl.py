@@ -16,7 +16,6 @@ from deadpan.methods.derl import (
     Generator,
     adversarial_loss,
     changed_l1,
-    classification_loss,
 )
 from tests.test_methods import make_batch, small
 
@@ -93,17 +92,17 @@ def test_changed_l1_by_a_plain_loop() -> None:
 
 
 def test_the_total_is_the_weighted_sum_of_the_five_losses() -> None:
-    config = DeRLConfig(lambda_local=0.5, lambda_final=2.0)
+    method = checkpoint.build("derl", {"width": 0.125, "lambda_local": 0.5, "lambda_final": 2.0}, EXPRESSIONS)
+    assert isinstance(method, DeRL)
     logits = [torch.randn(4, 8, generator=torch.Generator().manual_seed(i)) for i in range(5)]
     target = torch.eye(8)[:4] * 0.7 + 0.3 / 8
-    loss = classification_loss(logits[4], logits[:4], target, config)
+    loss = method.classification_total(logits[4], logits[:4], target)
     single = [float(-(target * each.log_softmax(1)).sum(1).mean()) for each in logits]
     assert loss.item() == pytest.approx(0.5 * sum(single[:4]) + 2.0 * single[4], rel=1e-5)
 
 
 def test_the_residual_output_starts_from_the_image() -> None:
     generator = Generator(DeRLConfig(width=0.125, residual_output=True)).eval()
-    torch.nn.init.zeros_(generator.difference.bias)  # type: ignore[arg-type]
     image = make_batch(64).image
     assert torch.equal(generator(image)[0], image)
 

@@ -20,7 +20,8 @@ from deadpan.datasets import DATASETS, Dataset, DatasetError, Sample
 from deadpan.expressions import EXPRESSIONS
 from deadpan.face_table import read_table
 from deadpan.faces import TEMPLATE, Face, WholePicture, make_detector, margin_size, read_photograph
-from deadpan.preparation import PreparationReport, five_of_68, main_face, prepare, prepare_sample, skipped_path
+from deadpan.preparation import five_of_68, main_face, prepare, prepare_sample
+from deadpan.preparation_report import PreparationReport, skipped_path
 
 PHOTOS = Path(__file__).parent.parent / "examples" / "photos"
 HAPPY, NEUTRAL = PHOTOS / "london_006_happiness.jpg", PHOTOS / "london_006_neutral.jpg"

@@ -20,7 +20,7 @@ from deadpan.export import export
 from deadpan.method import cosine, one_cycle
 from deadpan.methods import METHODS
 from deadpan.prediction import Predictor
-from deadpan.run_folder import TrainingConfig
+from deadpan.run_folder import TrainingConfig, forget_after
 from deadpan.training import stage_weights, train
 
 TINY = TrainingConfig(batch_size=8, threads=1, sheet_every=1, precision="32-true", pictures_per_epoch=24)
@@ -75,7 +75,7 @@ def test_a_killed_run_goes_on(drawn: Path, tmp_path: Path) -> None:
     assert subprocess.run([*command, "--resume"], stderr=subprocess.DEVNULL).returncode == 0
     assert load_method(out)[0].expressions
     logged = [json.loads(line)["epoch"] for line in (out / "log.jsonl").read_text().splitlines()]
-    assert sorted(set(logged)) == list(range(1, 41))
+    assert logged == list(range(1, 41))
 
 
 def test_a_run_leaves_log_sheets_config_and_a_model_that_predicts(drawn: Path, tmp_path: Path) -> None:
@@ -124,7 +124,9 @@ def test_a_run_begins_from_another_and_leaves_stages_of_no_epochs(drawn: Path, t
     for key, value in before.state_dict().items():
         if key.startswith("generator."):
             assert torch.equal(after.state_dict()[key], value)
+    assert facts["command"].count("deadpan train derl") == 2
     assert "--start generator" in facts["command"]
+    assert facts["subjects"] == ["synthetic/00000", "synthetic/00001"]
     other = METHODS["derl"].Config(width=0.25)
     with pytest.raises(ValueError, match="use the same method, width and image size"):
         train("derl", other, [str(drawn)], tmp_path / "other", TINY, start=tmp_path / "generator")
@@ -134,6 +136,26 @@ def test_a_loss_that_is_no_number_stops_the_run(drawn: Path, tmp_path: Path) -> 
     config = METHODS["cnn"].Config(width=0.125, epochs=3, rate=1e18)
     with pytest.raises(FloatingPointError, match="lower the learning rate"):
         train("cnn", config, [str(drawn)], tmp_path / "run", TINY)
+
+
+def test_wrong_settings_leave_no_run_behind(drawn: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with pytest.raises(ValueError, match="branches must be among"):
+        train("derl", METHODS["derl"].Config(branches=(9,)), [str(drawn)], out, TINY)
+    with pytest.raises(ValueError, match="does not exist"):
+        train("cnn", tiny("cnn"), [str(drawn)], out, TINY, validation=["none.parquet"])
+    assert not out.exists()
+    with pytest.raises(ValueError, match="sheet_every must be at least 1; got 0"):
+        TrainingConfig(sheet_every=0)
+    with pytest.raises(ValueError, match="averaging must be at most 1; got 7"):
+        TrainingConfig(averaging=7)
+
+
+def test_epochs_logged_after_the_last_checkpoint_are_forgotten(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text('{"epoch": 1}\n{"epoch": 2}\n{"epo')
+    forget_after(tmp_path, {"logged": 1})
+    assert log.read_text() == '{"epoch": 1}\n'
 
 
 def test_schedules() -> None:

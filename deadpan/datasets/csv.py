@@ -73,20 +73,24 @@ def _sample(row: Mapping[str, Any], table: Path, number: int) -> Sample:
     if not given:
         raise DatasetError(f"{where}: neither path nor image is given")
     name = str(row.get("name") or row.get("path") or (number if isinstance(given, bytes) else given))
-    frame = str(row.get("frame") or -1)
+    frame = _text(row.get("frame")) or "-1"
     if not frame.lstrip("-").isdigit():
         raise DatasetError(f"{where}: frame must be a whole number, got {frame!r}")
     return Sample(
         picture=_picture(given, table),
         name=name,
         target=one_hot(expression_named(str(row["expression"]), where), EXPRESSIONS),
-        subject=str(row.get("subject") or ""),
-        sequence=str(row.get("sequence") or ""),
+        subject=_text(row.get("subject")),
+        sequence=_text(row.get("sequence")),
         frame=int(frame),
-        split=str(row.get("split") or ""),
+        split=_text(row.get("split")),
         twin=_picture(row["neutral"], table) if row.get("neutral") else None,
         attributes={key: _attribute(value) for key, value in row.items() if key not in KNOWN and value is not None},
     )
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
 
 
 def _picture(given: str | bytes, table: Path) -> Path | bytes:

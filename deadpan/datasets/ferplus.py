@@ -113,7 +113,7 @@ def _distribution(root: Path) -> Iterator[Ballot]:
 def _row(picture: dict[str, str], ballot: dict[str, str], where: str) -> Ballot:
     if picture["Usage"] != ballot["Usage"] or ballot["Usage"] not in SPLITS:
         raise ValueError(f"{where}: usage {picture['Usage']!r} against {ballot['Usage']!r}")
-    pixels = np.array(picture["pixels"].split(), dtype=np.uint8)
+    pixels = np.array((picture["pixels"] or "").split(), dtype=np.uint8)
     if pixels.size != SIDE * SIDE:
         raise ValueError(f"{where}: {pixels.size} pixels instead of {SIDE * SIDE}")
     encoded = cv2.imencode(".png", pixels.reshape(SIDE, SIDE), [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()

@@ -33,7 +33,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from deadpan.method import Batch, Method, Prediction, Stage, constant_then_linear, cosine
+from deadpan.method import Batch, Method, Prediction, Stage, constant_then_linear, cosine, one_cycle
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class DeRLConfig:
     adversarial: float = 1.0
     "Weight of the adversarial term [paper: 1]."
     expression_critic: float = 0.0
-    "Weight of the adversary that reads the expression left in unpaired faces [ours; paper: none]."
+    "Weight of the adversary that reads the expression left in generated faces [ours; paper: none]."
     unpaired_l1: float = 20.0
     "Weight of the L1 to the image itself that holds the identity of unpaired faces, with the critic only [ours]."
     lambda_local: float = 1.0
@@ -81,7 +81,7 @@ class DeRLConfig:
     classifier_rate: float = 1e-3
     "Adam's learning rate in stage 2, cosine [not stated in the paper]."
     joint_rate: float = 3e-4
-    "Adam's learning rate in stage 3, cosine [ours]."
+    "Adam's highest learning rate in stage 3, one cycle [ours]."
 
 
 class Generator(nn.Module):
@@ -120,6 +120,7 @@ class Generator(nn.Module):
         if config.residual_output:
             self.difference = nn.ConvTranspose2d(outer, 3, 4, stride=2, padding=1)
             nn.init.zeros_(self.difference.weight)
+            nn.init.zeros_(self.difference.bias)  # type: ignore[arg-type]
         else:
             self.output = nn.ConvTranspose2d(outer, 3, 4, stride=2, padding=1)
 
@@ -245,10 +246,9 @@ def changed_l1(generated: Tensor, neutral: Tensor, image: Tensor, change_weight:
     return (weight * (generated - neutral).abs()).mean() / weight.mean()
 
 
-def classification_loss(final: Tensor, local: list[Tensor], target: Tensor, config: DeRLConfig) -> Tensor:
-    """Stage 2's total: sum over i of lambda_i * loss_i, cross-entropy with a label distribution."""
-    losses = [config.lambda_local * F.cross_entropy(logits, target) for logits in local]
-    return torch.stack([*losses, config.lambda_final * F.cross_entropy(final, target)]).sum()
+def classification_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """One loss_i of stage 2, i = 1..5: cross-entropy with a label distribution."""
+    return F.cross_entropy(logits.float(), target)
 
 
 class DeRL(Method):
@@ -298,11 +298,11 @@ class DeRL(Method):
         if joint:
             trained = ("generator", "classifier")
             step, begin = self.joint_step, self.begin_joint
-            stages.append(Stage("joint", c.joint_epochs, step, joint, cosine, trained, begin=begin))
+            stages.append(Stage("joint", c.joint_epochs, step, joint, one_cycle, trained, begin=begin))
         return stages
 
     def generator_step(self, batch: Batch) -> dict[str, Tensor]:
-        """One step of the discriminator, one of the generator, on the paired rows (and the critic's on the others)."""
+        """One step of the discriminator, one of the generator, on the paired rows; the critic sees all."""
         c = self.config
         self.generator.train()
         generated, _, _ = self.generator(batch.image)  # (N, 3, S, S)
@@ -357,10 +357,15 @@ class DeRL(Method):
         with torch.no_grad():
             _, residue, code = self.generator(batch.image)
         final, local = self.classifier(residue, code)
-        loss = classification_loss(final.float(), [logits.float() for logits in local], batch.target, self.config)
+        loss = self.classification_total(final, local, batch.target)
         self.descend(self.optimizers["classifier"], loss)
         hits = final.argmax(1) == batch.target.argmax(1)
         return {"loss": loss.detach(), "accuracy": hits.float().mean()}
+
+    def classification_total(self, final: Tensor, local: list[Tensor], target: Tensor) -> Tensor:
+        """The sum over i of lambda_i * loss_i."""
+        branches = torch.stack([classification_loss(logits, target) for logits in local]).sum()
+        return self.config.lambda_local * branches + self.config.lambda_final * classification_loss(final, target)
 
     def begin_joint(self) -> None:
         """Keep the generator of stage 1 as the teacher of stage 3."""
@@ -375,7 +380,7 @@ class DeRL(Method):
         with torch.no_grad():
             taught, _, _ = self.teacher(batch.image)
         final, local = self.classifier(residue, code)
-        loss = classification_loss(final.float(), [logits.float() for logits in local], batch.target, self.config)
+        loss = self.classification_total(final, local, batch.target)
         held = (generated.float() - taught.float()).abs().mean()
         self.descend(self.optimizers["joint"], loss + self.config.theta * held)
         hits = final.argmax(1) == batch.target.argmax(1)

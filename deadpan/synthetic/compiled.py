@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-try:
-    import numba
-except ImportError as error:
-    raise ImportError("drawing people needs numba: pip install 'deadpan[train]'") from error
+import numba
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

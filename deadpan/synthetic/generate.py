@@ -38,17 +38,26 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class SynthesisConfig:
-    """What to draw. The pictures depend on everything here but `workers`."""
+    """What to draw; the defaults are our choice. The pictures depend on everything here but `workers`."""
 
-    people: int = 100  # how many persons
-    pictures: int = 16  # per person (sequences, if `sequences` is set); the eight expressions take turns
-    size: int = 96  # side of the square pictures in pixels
-    seed: int = 0  # another seed gives other people
-    head: str = "makehuman"  # "makehuman" (in the package) or "ict" (needs `assets`)
-    assets: Path | None = None  # the converted ICT-FaceKit file
-    sequences: int = 0  # frames from onset to apex for each picture; 0 = single pictures
-    first_person: int = 0  # number of the first person: several runs can share one series
-    workers: int | None = None  # processes; None = one per core
+    people: int = 100
+    "How many persons."
+    pictures: int = 16
+    "Per person (sequences, where `sequences` is set); the eight expressions take turns."
+    size: int = 96
+    "Side of the square pictures in pixels."
+    seed: int = 0
+    "Another seed gives other people."
+    head: str = "makehuman"
+    "makehuman (in the package) or ict (needs `assets`)."
+    assets: Path | None = None
+    "The converted ICT-FaceKit file."
+    sequences: int = 0
+    "Frames from onset to apex for each picture; 0 draws single pictures."
+    first_person: int = 0
+    "Number of the first person: several runs can share one series."
+    workers: int | None = None
+    "Processes; one per core by default."
 
     def __post_init__(self) -> None:
         for name, least in (("people", 1), ("pictures", 1), ("size", 32), ("seed", 0), ("first_person", 0)):
@@ -63,6 +72,8 @@ class SynthesisConfig:
             raise ValueError(f"unknown head {self.head!r}; known are {', '.join(HEADS)}")
         if self.head == "ict" and self.assets is None:
             raise ValueError("head 'ict' needs assets: a file made by deadpan.synthetic.ict.convert from ICT-FaceKit")
+        if self.head != "ict" and self.assets is not None:
+            raise ValueError(f"assets belong to head 'ict'; got them with {self.head!r}")
         if self.assets is not None and not Path(self.assets).is_file():
             raise ValueError(f"assets must be a file; {self.assets} is none")
 
@@ -73,12 +84,12 @@ def synthesize(out: Path, config: SynthesisConfig) -> None:
     Finished persons of an interrupted run are kept. Raises ValueError where `out` holds another run's pictures.
     """
     out = Path(out)
+    load_head(config.head, config.assets)  # complain about the asset before anything is written
     _claim(out, config)
     people = range(config.first_person, config.first_person + config.people)
     missing = [person for person in people if not (out / f"{person:05d}").is_dir()]
     for unfinished in out.glob(".[0-9]*"):  # of an interrupted run
         shutil.rmtree(unfinished, ignore_errors=True)
-    load_head(config.head, config.assets)  # complain about the asset before any worker starts
     columns = (TextColumn("drawing people"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, transient=True) as progress:
         task = progress.add_task("people", total=config.people, completed=config.people - len(missing))

@@ -6,6 +6,7 @@ deadpan. `convert` turns a clone into one small file, `load` reads that file and
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -105,7 +106,11 @@ def load(assets: Path | None) -> Head:
     """Return the ICT head of a converted file, its vertices placed on the template of the MakeHuman head."""
     if assets is None or not Path(assets).is_file():
         raise ValueError(f"the ict head needs a file made by deadpan.synthetic.ict.convert; got {assets}")
-    with np.load(assets) as file:
+    try:
+        opened = np.load(assets)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{assets} is not a converted ICT head ({error}); convert it again") from error
+    with opened as file:
         missing = [key for key in _KEYS if key not in file.files]
         if missing:
             raise ValueError(f"{assets} is not a converted ICT head: {missing[0]!r} is missing; convert it again")
