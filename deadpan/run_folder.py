@@ -97,7 +97,7 @@ def command_line(recipe: Mapping[str, Any]) -> str:
     for part, default in defaults.items():
         prefix = "--augment." if part == "augmentation" else "--"
         for key, value in recipe[part].items():
-            if value != getattr(default, key):
+            if (tuple(value) if isinstance(value, list) else value) != getattr(default, key):
                 values = [] if value is True else value if isinstance(value, list | tuple) else [value]
                 words += [prefix + key.replace("_", "-"), *map(str, values)]
     return shlex.join([*words, "--out", "RUN"])
