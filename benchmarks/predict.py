@@ -43,6 +43,16 @@ def cold(model: str, photograph: str, repetitions: int) -> tuple[float, float]:
     return median(seconds), peak
 
 
+def help_seconds(repetitions: int) -> float:
+    """Median seconds of `deadpan --help` in a fresh interpreter."""
+    seconds = []
+    for _ in range(repetitions):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "deadpan.cli", "--help"], check=True, capture_output=True)
+        seconds.append(time.perf_counter() - start)
+    return median(seconds)
+
+
 def milliseconds(task: Callable[[], object], repetitions: int) -> float:
     """Median milliseconds of `task` after two warm-up runs."""
     times = []
@@ -87,6 +97,7 @@ def main() -> None:
     seconds, peak = cold(options.model, options.photograph, max(3, options.repetitions // 3))
     stages = warm(options.model, options.photograph, options.repetitions)
     figures = {
+        "help_seconds": round(help_seconds(max(3, options.repetitions // 3)), 2),
         "cold_seconds": round(seconds, 2),
         "peak_mb": round(peak),
         "milliseconds": {name: round(value, 2) for name, value in stages.items()},

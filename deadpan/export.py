@@ -184,7 +184,16 @@ def to_onnx(module: nn.Module, image_size: int) -> onnx.ModelProto:
     quiet.setLevel(level)
     if program is None:
         raise ValueError("the method could not be exported to ONNX")
-    return program.model_proto
+    return without_traces(program.model_proto)
+
+
+def without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model without the exporter's notes on each node: stack traces with the paths of the exporting machine."""
+    graph = model.graph
+    for each in (graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        del each.metadata_props[:]
+        each.doc_string = ""
+    return model
 
 
 def parity(module: nn.Module, data: bytes, image_size: int) -> float:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from deadpan.checkpoint import build, save_method
-from deadpan.export import Released, balanced_offsets, calibrate, export
+from deadpan.export import Released, balanced_offsets, calibrate, export, to_onnx
 from deadpan.expressions import EXPRESSIONS
 from tests.test_methods import make_batch, small
 
@@ -46,6 +46,12 @@ def test_offsets_move_the_border_to_where_both_expressions_are_recalled_alike() 
     assert min(recall) > 0.8
     with pytest.raises(ValueError, match="two expressions with 1000 pictures"):
         balanced_offsets(logits[:3500], torch.eye(3)[truth[:3500]])
+
+
+def test_the_file_names_no_path_of_the_machine_that_exported_it() -> None:
+    data = to_onnx(small("derl").eval(), 64).SerializeToString()
+    assert b"site-packages" not in data
+    assert str(Path(__file__).parent.parent).encode() not in data
 
 
 def test_calibration_stands_in_the_card(drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
