@@ -50,7 +50,7 @@ fit derl derl --start classifier "${photographs[@]}" --weights 0.06 0.04 0.9 "${
   "${small[@]}" --generator-epochs 0 --classifier-epochs 0 --joint-epochs 11 --joint-rate 1e-3
 fit cnn cnn --data ferplus48.parquet@train --image-size 48 --epochs 15 --threads 1 "${sharp[@]}"
 
-# Of the generated change 0.7 is kept; docs/results.md says how that was chosen.
+# Of the generated change 0.7 is kept, see docs/results.md.
 for each in derl:ferplus:0.7 cnn:ferplus48:1; do
   IFS=: read -r run data strength <<<"$each"
   deadpan export "$out/$run" --strength "$strength"
