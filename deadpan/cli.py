@@ -49,6 +49,11 @@ def predict(
         int, Parameter(help="Scale larger photographs down to this for detection; 0 keeps them (small faces).")
     ] = 640,
     confidence: Annotated[float, Parameter(help="Least score of a detected face, 0 to 1.")] = 0.6,
+    rest_face: Annotated[
+        Path | None,
+        Parameter(help="Photograph of the person at rest, in place of the generated neutral face (dgcn and its like)."),
+    ] = None,
+    show: Annotated[bool, Parameter(help="Add what the model can show beyond its answer to the JSON lines.")] = False,
 ) -> int:
     """Read the expressions in photographs."""
     from deadpan.output import result_writers
@@ -56,9 +61,13 @@ def predict(
 
     if not paths:
         raise ValueError("no photographs given; usage: deadpan predict PATHS... [OPTIONS], see deadpan predict --help")
-    predictor = Predictor(model, "none" if crop else detector, longest_side or None, confidence)
+    found_by = "none" if crop else detector
+    asked = show or panel is not None
+    predictor = Predictor(model, found_by, longest_side or None, confidence, show=asked, rest_face=rest_face)
     failed = 0
-    with result_writers(predictor.expressions, json=json, csv=csv, panel=panel, neutral=neutral_dir) as writers:
+    with result_writers(
+        predictor.expressions, json=json, csv=csv, panel=panel, neutral=neutral_dir, shown=show
+    ) as writers:
         for result in predictor.predict_files(paths):
             for write in writers:
                 write(result)
@@ -201,7 +210,9 @@ def train_command(name: str) -> Callable[..., None]:
         ],
         "start": Annotated[Path | None, Parameter(help="Finished or stopped run whose weights to begin from.")],
         "resume": Annotated[bool, Parameter(help="Go on with a run that was stopped.")],
-        "config": Annotated[settings, Parameter(name="*", group=f"{name} settings")],
+        "config": Annotated[
+            settings, Parameter(name="*", group=f"{name} settings", negative=None, negative_iterable=())
+        ],
         "training": Annotated[TrainingConfig, Parameter(name="*", group="Training settings")],
         "augment": Annotated[Augmentation, Parameter(group="Augmentation")],
         "return": None,

@@ -42,17 +42,42 @@ class Released(nn.Module):
         self.method, self.flip, self.strength = method, flip, strength
         self.register_buffer("offsets", torch.zeros(len(method.expressions)))
 
-    def forward(self, image: Tensor) -> Prediction:
-        """(N, 3, S, S) -> log-probabilities (N, K) up to a constant, and the neutral face."""
-        logits, neutral = self.method(image)
+    def forward(self, image: Tensor, rest: Tensor | None = None, given: Tensor | None = None) -> Prediction:
+        """(N, 3, S, S) -> log-probabilities (N, K) up to a constant, and the neutral face.
+
+        Of a method that compares, `rest` (N, 3, S, S) takes the generated face's place where `given` (N,) is 1, not 0.
+        """
+        logits, neutral = self.answer(image, rest, given)
         mean = logits.softmax(1)
         if self.flip:
-            mirrored = self.method(image.flip(3))
+            mirrored = self.answer(image.flip(3), None if rest is None else rest.flip(3), given)
             mean = (mean + mirrored.logits.softmax(1)) / 2
             neutral = (neutral + mirrored.neutral.flip(3)) / 2
         if self.strength != 1:
-            neutral = image + self.strength * (neutral - image)
+            kept = image + self.strength * (neutral - image)
+            neutral = kept if given is None else torch.where(given.view(-1, 1, 1, 1) > 0.5, neutral, kept)
         return Prediction(mean.clamp(min=1e-9).log() + self.offsets, neutral)
+
+    def answer(self, image: Tensor, rest: Tensor | None, given: Tensor | None) -> Prediction:
+        """The method's own answer, with the rest face where it is given."""
+        alone: Prediction = self.method(image)
+        if rest is None or given is None:
+            return alone
+        return self.method.compare(image, torch.where(given.view(-1, 1, 1, 1) > 0.5, rest, alone.neutral))
+
+
+class Graph(nn.Module):
+    """A released method as its ONNX file holds it: the prediction, then all that the method can show."""
+
+    def __init__(self, released: Released) -> None:
+        super().__init__()
+        self.released = released
+
+    def forward(self, image: Tensor, rest: Tensor | None = None, given: Tensor | None = None) -> tuple[Tensor, ...]:
+        """As Released, with the values of `Method.show` after logits and neutral face."""
+        prediction = self.released(image, rest, given)
+        shown = self.released.method.show(image, self.released.answer(image, rest, given).neutral)
+        return (*prediction, *(each.value for each in shown.values()))
 
 
 def balanced_offsets(logits: Tensor, target: Tensor, least: int = 1000) -> Tensor:
@@ -123,35 +148,22 @@ def export(
         if Path(calibration).name in trained:
             raise ValueError(f"{calibration} was trained on; calibrate on faces that were not")
         calibrate(module, open_data(calibration, method.expressions, method.config.image_size))
-    model = to_onnx(module, method.config.image_size)
-    core = {
-        "format": 1,
-        "name": path.stem,
-        "method": facts["method"],
-        "expressions": list(method.expressions),
-        "image_size": method.config.image_size,
-        "generates": method.generates,
-    }
+    graph = Graph(module).eval()
+    core = description(path.stem, facts["method"], method)
+    model = to_onnx(graph, method.config.image_size, len(core["shows"]), compares=method.compares)
     entry = model.metadata_props.add()
     entry.key, entry.value = "deadpan", json.dumps(core)
     data = model.SerializeToString()
-    difference = parity(module, data, method.config.image_size)
+    difference = parity(graph, data, method.config.image_size)
     if difference > TOLERANCE:
         raise ValueError(f"{path.name} differs from its method by {difference:.2g}, more than {TOLERANCE}")
-    recipe = facts.get("recipe", {})
     card = {
         **core,
         "flip_averaged": flip,
         "strength": strength,
         "calibration": None if calibration is None else Path(calibration).name,
         "offsets": dict(zip(method.expressions, (round(v, 4) for v in module.offsets.tolist()), strict=True)),
-        "data": facts.get("data", []),
-        "licence": "weights Apache-2.0; the terms of the training data stand beside each data set under data",
-        "recipe": facts.get("command", ""),
-        "config": facts["config"],
-        "training": recipe.get("training", {}),
-        "augmentation": recipe.get("augmentation", {}),
-        "selection": "weights after the last epoch (running average)",
+        **origin(facts),
         "metrics": dict(metrics or {}),
         "parity": float(f"{difference:.2g}"),
         "sha256": hashlib.sha256(data).hexdigest(),
@@ -165,19 +177,59 @@ def export(
     return path, card_path
 
 
-def to_onnx(module: nn.Module, image_size: int) -> onnx.ModelProto:
-    """The module as ONNX: "image" (N, 3, S, S) in [-1, 1] -> "logits" (N, K), "neutral" (N, 3, S, S), any N."""
-    example = torch.zeros(2, 3, image_size, image_size)
+def description(name: str, kind: str, method: Method) -> dict[str, Any]:
+    """What the file says of itself, for `Predictor`."""
+    size = method.config.image_size
+    blank = torch.zeros(2, 3, size, size)
+    with torch.no_grad():
+        shown = method.show(blank, blank)
+    return {
+        "format": 1,
+        "name": name,
+        "method": kind,
+        "expressions": list(method.expressions),
+        "image_size": size,
+        "generates": method.generates,
+        "compares": method.compares,
+        "shows": [{"caption": caption, "kind": each.kind} for caption, each in shown.items()],
+    }
+
+
+def origin(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of the card that says where the weights come from, out of a checkpoint's facts."""
+    recipe = facts.get("recipe", {})
+    return {
+        "data": facts.get("data", []),
+        "licence": "weights Apache-2.0; the terms of the training data stand beside each data set under data",
+        "recipe": facts.get("command", ""),
+        "config": facts["config"],
+        "training": recipe.get("training", {}),
+        "augmentation": recipe.get("augmentation", {}),
+        "selection": "weights after the last epoch (running average)",
+    }
+
+
+def to_onnx(module: nn.Module, image_size: int, shows: int = 0, *, compares: bool = False) -> onnx.ModelProto:
+    """The module as ONNX: "image" (N, 3, S, S) in [-1, 1] -> "logits" (N, K), "neutral" (N, 3, S, S), any N.
+
+    Of a module that `compares`, "rest" (N, 3, S, S) and "given" (N,) are inputs too; "show_0" to "show_`shows` - 1" are
+    further outputs.
+    """
+    names = ("image", "rest") if compares else ("image",)
+    inputs = {name: torch.zeros(2, 3, image_size, image_size) for name in names}  # one tensor for two would merge them
+    if compares:
+        inputs["given"] = torch.zeros(2)
+    batch = torch.export.Dim("batch")
     quiet = logging.getLogger("torch.onnx")
     level = quiet.level
     quiet.setLevel(logging.ERROR)
     with contextlib.redirect_stdout(io.StringIO()):  # the exporter reports its steps there
         program = torch.onnx.export(
             module,
-            (example,),
-            input_names=["image"],
-            output_names=["logits", "neutral"],
-            dynamic_shapes={"image": {0: torch.export.Dim("batch")}},
+            tuple(inputs.values()),
+            input_names=list(inputs),
+            output_names=["logits", "neutral", *(f"show_{i}" for i in range(shows))],
+            dynamic_shapes={name: {0: batch} for name in inputs},
             opset_version=OPSET,
             dynamo=True,
         )
@@ -197,15 +249,17 @@ def without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def parity(module: nn.Module, data: bytes, image_size: int) -> float:
-    """Largest difference between torch and ONNX Runtime over batches of 1 and 5 random faces."""
+    """Largest difference of an output between torch and ONNX Runtime over batches of 1 and 5 random faces."""
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
     generator = torch.Generator().manual_seed(0)
     worst = 0.0
     for count in (1, 5):
-        image = torch.rand(count, 3, image_size, image_size, generator=generator) * 2 - 1
+        faces = [torch.rand(count, 3, image_size, image_size, generator=generator) * 2 - 1 for _ in range(2)]
+        inputs = [*faces, torch.arange(count) % 2.0][: len(session.get_inputs())]
         with torch.no_grad():
-            expected = module(image)
-        for name, want in zip(("logits", "neutral"), expected, strict=True):
-            got = session.run([name], {"image": image.numpy()})[0]
+            expected = module(*inputs)
+        names = [node.name for node in session.get_inputs()]
+        answers = session.run(None, {name: value.numpy() for name, value in zip(names, inputs, strict=True)})
+        for got, want in zip(answers, expected, strict=True):
             worst = max(worst, float(np.abs(got - want.numpy()).max()))
     return worst

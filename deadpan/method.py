@@ -48,6 +48,19 @@ class Prediction(NamedTuple):
     neutral: Tensor  # (N, C, H, W) the generated neutral face; the image itself where the method makes none
 
 
+@dataclass(frozen=True)
+class Shown:
+    """Something that a method can show about N faces beyond its answer; `kind` says what `value` is.
+
+    votes: (N, K) probabilities of the expressions. amounts: (N, K) numbers from 0 on, one for each expression.
+    level: (N,) a number from 0 on. picture: (N, 3, S, S) in [-1, 1]. shifts: (N, P, 2, 2) points in pixels of the
+    crop, from [:, :, 0] to [:, :, 1].
+    """
+
+    kind: Literal["votes", "amounts", "level", "picture", "shifts"]
+    value: Tensor
+
+
 def constant(progress: float) -> float:
     """The learning rate as it was set, at any `progress` in [0, 1]."""
     return 1.0
@@ -93,7 +106,8 @@ class Method(nn.Module):
     """A network with its losses, optimisers and steps; one file in `methods/` fills this in for one paper."""
 
     Config: ClassVar[type[Any]]  # frozen dataclass in the same file; its defaults are the paper's
-    generates: ClassVar[bool] = True  # False: makes no neutral face, Prediction.neutral is the image
+    generates: bool = True  # False: makes no neutral face, Prediction.neutral is the image
+    compares: bool = False  # True: `compare` recognises against a neutral face that is given
     config: Any
     expressions: tuple[str, ...]
 
@@ -116,6 +130,17 @@ class Method(nn.Module):
     def forward(self, image: Tensor) -> Prediction:
         """Predict from (N, 3, H, W) in [-1, 1]; what is exported and shipped."""
         raise NotImplementedError
+
+    def compare(self, image: Tensor, neutral: Tensor) -> Prediction:
+        """Predict from (N, 3, H, W) with a photograph of the same person at rest instead of the generated face."""
+        raise NotImplementedError(f"{type(self).__name__} has no place for a given neutral face")
+
+    def show(self, image: Tensor, neutral: Tensor) -> dict[str, Shown]:
+        """What the method can show about (N, 3, H, W) beyond its answer, by caption; for panels and reports.
+
+        `neutral` is the face of its Prediction: the generated one, or the one given to `compare`.
+        """
+        return {}
 
     def predict(self, batch: Batch) -> Prediction:
         """Predict for evaluation: `forward` on the image, except where a method may see the true neutral face."""

@@ -33,14 +33,18 @@ def result_writers(
     csv: Path | None = None,
     panel: Path | None = None,
     neutral: Path | None = None,
+    shown: bool = False,
 ) -> Iterator[list[Writer]]:
-    """Writers for the given files and directories; without a JSON or CSV file, one that prints to the terminal."""
+    """Writers for the given files and directories; without a JSON or CSV file, one that prints to the terminal.
+
+    `shown` adds to the JSON lines what the model can show beyond its answer.
+    """
     if json is not None and csv is not None and str(json) == str(csv):
         raise ValueError(f"JSON and CSV cannot both be written to {json}")
     with ExitStack() as stack:
         writers: list[Writer] = []
         if json is not None:
-            writers.append(stack.enter_context(json_lines(json)))
+            writers.append(stack.enter_context(json_lines(json, shown)))
         if csv is not None:
             writers.append(stack.enter_context(csv_table(csv, expressions)))
         if panel is not None:
@@ -86,12 +90,12 @@ def _stream(path: Path) -> Iterator[IO[str]]:
 
 
 @contextmanager
-def json_lines(path: Path) -> Iterator[Writer]:
+def json_lines(path: Path, shown: bool = False) -> Iterator[Writer]:
     """A writer of one JSON object per photograph and line; "-" is standard output, where each line is flushed."""
     with _stream(path) as file:
 
         def write(result: PhotographResult) -> None:
-            file.write(json.dumps(result.as_json()) + "\n")
+            file.write(json.dumps(result.as_json(shown)) + "\n")
             if file is sys.stdout:
                 file.flush()
 

@@ -21,6 +21,7 @@ TILE = 160  # side of a face
 GAP = 12
 CAPTION = 22
 BARS = 250  # width of the bar chart
+NOTES = 210  # width of what the model can show in words
 ROWS = 5  # faces below one another before the next column begins; more in crowds, which come out about 3:2
 
 PAPER, INK, FAINT, TRACK = (255, 255, 255), (32, 36, 44), (120, 126, 138), (234, 237, 242)
@@ -91,7 +92,35 @@ def _tiles(face: FaceResult) -> list[tuple[str, RGB]]:
     if face.neutral is not None and face.residue_map is not None:
         tiles.append(("neutral", _enlarged(face.neutral)))
         tiles.append((f"residue {face.residue:.3f}", heat_map(face.residue_map, TILE)))
+    for caption, (kind, value) in face.shown.items():
+        if kind == "picture":
+            tiles.append((caption, _enlarged(value.astype(np.uint8))))
+        elif kind == "shifts":
+            tiles.append((caption, _arrows(value, face.aligned.shape[0])))
     return tiles
+
+
+def _arrows(shifts: NDArray[np.float32], size: int) -> RGB:
+    """Points (P, 2, 2) of a picture of `size` pixels, drawn as lines from where they were to where they are."""
+    tile = Image.new("RGB", (TILE, TILE), TRACK)
+    draw = ImageDraw.Draw(tile)
+    for (x, y), (to_x, to_y) in (shifts * (TILE / size)).tolist():
+        draw.line((x, y, to_x, to_y), ACCENT, 2)
+        draw.ellipse((x - 1.5, y - 1.5, x + 1.5, y + 1.5), QUIET)
+    return np.asarray(tile, dtype=np.uint8)
+
+
+def _notes(face: FaceResult) -> list[str]:
+    """What the model can show in words: the largest vote or amount of each kind, and the levels."""
+    notes = []
+    for caption, (kind, value) in face.shown.items():
+        if kind == "level":
+            notes.append(f"{caption}  {float(value):.2f}")
+        elif kind in ("votes", "amounts"):
+            first = int(value.argmax())
+            number = f"{value[first]:.0%}" if kind == "votes" else f"{value[first]:.2f}"
+            notes.append(f"{caption}  {list(face.probabilities)[first]} {number}")
+    return notes
 
 
 def _enlarged(face: RGB) -> RGB:
@@ -102,7 +131,8 @@ def _enlarged(face: RGB) -> RGB:
 def _row_size(faces: Sequence[FaceResult]) -> tuple[int, int]:
     """Width and height of one face's row; all faces of a model have the same tiles."""
     tiles = len(_tiles(faces[0])) if faces else 0
-    return tiles * (TILE + GAP) + BARS, TILE + CAPTION
+    notes = NOTES + GAP if faces and _notes(faces[0]) else 0
+    return tiles * (TILE + GAP) + BARS + notes, TILE + CAPTION
 
 
 def _row(canvas: Image.Image, draw: ImageDraw.ImageDraw, corner: tuple[int, int], index: int, face: FaceResult) -> None:
@@ -113,6 +143,8 @@ def _row(canvas: Image.Image, draw: ImageDraw.ImageDraw, corner: tuple[int, int]
         canvas.paste(Image.fromarray(pixels), (left, top + CAPTION))
         left += TILE + GAP
     _bars(draw, (left, top + CAPTION), face)
+    for line, note in enumerate(_notes(face)):
+        draw.text((left + BARS + GAP, top + CAPTION + 10 + 19 * line), note, INK, _font(12), anchor="lm")
 
 
 def _bars(draw: ImageDraw.ImageDraw, corner: tuple[int, int], face: FaceResult) -> None:

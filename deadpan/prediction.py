@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,62 +25,18 @@ from deadpan.faces import (
     read_photograph,
 )
 from deadpan.models import ModelError, find
+from deadpan.results import RGB, FaceResult, PhotographResult, Shown
 
-__all__ = ["FaceResult", "ModelError", "PhotographResult", "Predictor", "Recognition", "load"]
+__all__ = ["FaceResult", "ModelError", "PhotographResult", "Predictor", "Recognition", "RestFaceError", "Shown", "load"]
 
 DEFAULT_MODEL = "derl"
 FORMAT = 1
 BATCH = 64
 """Faces per run of the network: more is no faster on a CPU and only takes memory."""
 
-RGB = NDArray[np.uint8]
 
-
-@dataclass(frozen=True, eq=False)
-class FaceResult:
-    """What was read from one face; S is the side of what the model sees."""
-
-    box: tuple[float, float, float, float]  # left, top, right, bottom in pixels of the photograph
-    score: float  # the detector's confidence, 0..1
-    landmarks: NDArray[np.float32]  # (5, 2) eyes, nose tip, mouth corners in pixels of the photograph
-    expression: str  # the most probable one
-    probabilities: dict[str, float]  # of each of the model's expressions; sum to 1
-    aligned: RGB  # (S, S, 3)
-    neutral: RGB | None  # (S, S, 3) the same person without expression; None where the model makes none
-    residue: float | None  # mean of residue_map, 0..1; None where the model makes no neutral face
-    residue_map: NDArray[np.float32] | None  # (S, S) absolute difference of aligned and neutral, 0..1
-
-    def as_json(self) -> dict[str, Any]:
-        """Everything but the pixels, in plain types; see docs/output.md."""
-        return {
-            "box": [round(value, 1) for value in self.box],
-            "score": round(self.score, 4),
-            "landmarks": [[round(float(x), 1), round(float(y), 1)] for x, y in self.landmarks],
-            "expression": self.expression,
-            "probabilities": {name: round(value, 6) for name, value in self.probabilities.items()},
-            "residue": None if self.residue is None else round(self.residue, 6),
-        }
-
-
-@dataclass(frozen=True)
-class PhotographResult:
-    """What was read from one file: its faces from left to right, or the error that kept it from being read."""
-
-    path: str
-    width: int = 0  # pixels, upright; 0 where the file could not be read
-    height: int = 0
-    faces: list[FaceResult] = field(default_factory=list)
-    error: str | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """The line of `deadpan predict --json`; see docs/output.md."""
-        return {
-            "path": self.path,
-            "width": self.width,
-            "height": self.height,
-            "faces": [face.as_json() for face in self.faces],
-            "error": self.error,
-        }
+class RestFaceError(ValueError):
+    """A rest face that cannot be used, or a photograph that it cannot be used with."""
 
 
 class Recognition(NamedTuple):
@@ -89,6 +44,7 @@ class Recognition(NamedTuple):
 
     probabilities: NDArray[np.float64]  # (N, K) over the model's expressions, rows sum to 1
     neutral: RGB | None  # (N, S, S, 3); None where the model makes no neutral face
+    shown: tuple[NDArray[np.float32], ...] = ()  # (N, ...) each, in the order of the Predictor's `shows`
 
 
 class Predictor:
@@ -101,10 +57,16 @@ class Predictor:
         longest_side: int | None = LONGEST_SIDE,
         confidence: float = CONFIDENCE,
         threads: int = 1,
+        *,
+        show: bool = False,
+        rest_face: RGB | str | Path | bytes | None = None,
     ) -> None:
         """Load a released model by name or a model file, with a detector as `make_detector` takes it.
 
-        `threads` is for the network alone. Raises ModelError for the model, ValueError for the rest.
+        `threads` is for the network alone. `show` asks the model for all that it can show beyond its answer.
+        `rest_face` is a photograph of one person at rest, which takes the generated neutral face's place with models
+        that compare the two; all photographs are then of that person. Raises ModelError for the model, RestFaceError
+        for the rest face, ValueError for the rest.
         """
         if threads < 1:
             raise ValueError(f"threads must be at least 1, got {threads}")
@@ -116,15 +78,27 @@ class Predictor:
         self.expressions: tuple[str, ...] = facts["expressions"]
         self.image_size: int = facts["image_size"]
         self.generates: bool = facts["generates"]
+        self.compares: bool = facts["compares"]
+        self.shows: dict[str, str] = {each["caption"]: each["kind"] for each in facts["shows"]}
         self.detector = make_detector(detector, longest_side, confidence)
+        self._show = show
+        self._rest: RGB | None = None
+        if rest_face is not None:
+            self._rest = self._align_rest(rest_face)
 
     def predict(self, photograph: RGB | str | Path | bytes) -> list[FaceResult]:
         """Read every face of a photograph, from left to right; no face is an empty list.
 
-        Takes a file, its bytes or (H, W, 3) uint8 RGB. Raises PhotographError for what cannot be read.
+        Takes a file, its bytes or (H, W, 3) uint8 RGB. Raises PhotographError for what cannot be read, RestFaceError
+        for several faces where the rest face of one person was given.
         """
         pixels = _pixels(photograph)
-        return self._results(pixels, self.detector(pixels))
+        faces = self.detector(pixels)
+        if self._rest is not None and len(faces) > 1:
+            raise RestFaceError(
+                f"{len(faces)} faces, but a rest face of one person; crop the photograph to that person"
+            )
+        return self._results(pixels, faces)
 
     def predict_crop(self, photograph: RGB | str | Path | bytes) -> FaceResult:
         """Read a picture that is a face crop already, without looking for a face in it."""
@@ -140,10 +114,10 @@ class Predictor:
         if not len(aligned):
             return Recognition(np.zeros((0, len(self.expressions))), aligned if self.generates else None)
         parts = [self._run(aligned[start : start + BATCH]) for start in range(0, len(aligned), BATCH)]
-        neutral = (
-            np.concatenate([part.neutral for part in parts if part.neutral is not None]) if self.generates else None
-        )
-        return Recognition(np.concatenate([part.probabilities for part in parts]), neutral)
+        made = [part.neutral for part in parts if part.neutral is not None]
+        shown = tuple(np.concatenate(each) for each in zip(*(part.shown for part in parts), strict=True))
+        probabilities = np.concatenate([part.probabilities for part in parts])
+        return Recognition(probabilities, np.concatenate(made) if made else None, shown)
 
     def predict_files(self, paths: Iterable[str | Path]) -> Iterator[PhotographResult]:
         """Read files one after the other; one that cannot be read is reported in its result, not raised."""
@@ -155,29 +129,55 @@ class Predictor:
                 yield PhotographResult(str(path), error=reason)
                 continue
             height, width = pixels.shape[:2]
-            yield PhotographResult(str(path), width, height, self.predict(pixels))
+            try:
+                yield PhotographResult(str(path), width, height, self.predict(pixels))
+            except RestFaceError as error:
+                yield PhotographResult(str(path), width, height, error=str(error))
 
     def _run(self, aligned: RGB) -> Recognition:
-        image = np.ascontiguousarray(aligned.transpose(0, 3, 1, 2), dtype=np.float32) / 127.5 - 1  # (N, 3, S, S)
-        names = ["logits", "neutral"] if self.generates else ["logits"]
-        logits, *rest = self._session.run(names, {"image": image})
-        powers = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))  # (N, K)
+        inputs = {"image": _to_network(aligned)}  # (N, 3, S, S)
+        if self.compares:
+            rest = aligned[:1] if self._rest is None else self._rest[None]
+            inputs["rest"] = np.repeat(_to_network(rest), len(aligned), 0)  # (N, 3, S, S)
+            inputs["given"] = np.full(len(aligned), self._rest is not None, np.float32)
+        makes = self.generates or self._rest is not None
+        names = ["logits", *(["neutral"] if makes else [])]
+        if self._show:
+            names += [f"show_{i}" for i in range(len(self.shows))]
+        asked = onnxruntime.RunOptions()
+        asked.only_execute_path_to_fetches = True
+        answers = dict(zip(names, self._session.run(names, inputs, asked), strict=True))
+        logits = answers["logits"].astype(np.float64)  # (N, K)
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         probabilities = powers / powers.sum(axis=1, keepdims=True)
-        if not rest:
-            return Recognition(probabilities, None)
-        neutral = np.clip(np.rint((rest[0] + 1) * 127.5), 0, 255).astype(np.uint8)  # (N, 3, S, S)
-        return Recognition(probabilities, np.ascontiguousarray(neutral.transpose(0, 2, 3, 1)))
+        neutral = _to_pixels(answers["neutral"]) if makes else None  # (N, S, S, 3)
+        return Recognition(probabilities, neutral, tuple(answers[name] for name in names if name.startswith("show_")))
+
+    def _align_rest(self, photograph: RGB | str | Path | bytes) -> RGB:
+        """The only face of the photograph as the model sees it, (S, S, 3)."""
+        if not self.compares:
+            reason = "it does not compare the face with a neutral one, so that a rest face has no place in it"
+            raise RestFaceError(f"the model {self.name} takes no rest face: {reason}")
+        pixels = _pixels(photograph)
+        faces = self.detector(pixels)
+        if len(faces) != 1:
+            raise RestFaceError(f"the rest face must be a photograph of one person; found {len(faces)} faces")
+        return centre(align(pixels, faces[0].landmarks, self.image_size), self.image_size)
 
     def _results(self, photograph: RGB, faces: list[Face]) -> list[FaceResult]:
         if not faces:
             return []
         size = self.image_size
         aligned = np.stack([centre(align(photograph, face.landmarks, size), size) for face in faces])  # (N, S, S, 3)
-        probabilities, neutral = self.predict_faces(aligned)
-        pictures = [None] * len(faces) if neutral is None else list(neutral)
-        return [self._result(*row) for row in zip(faces, probabilities, aligned, pictures, strict=True)]
+        found = self.predict_faces(aligned)
+        return [self._result(face, aligned[index], found, index) for index, face in enumerate(faces)]
 
-    def _result(self, face: Face, probabilities: NDArray[np.float64], aligned: RGB, neutral: RGB | None) -> FaceResult:
+    def _result(self, face: Face, aligned: RGB, found: Recognition, index: int) -> FaceResult:
+        probabilities = found.probabilities[index]  # (K,)
+        neutral = None if found.neutral is None else found.neutral[index]  # (S, S, 3)
+        shown = {}
+        for (caption, kind), values in zip(self.shows.items(), found.shown, strict=False):
+            shown[caption] = Shown(kind, _to_pixels(values[index, None])[0] if kind == "picture" else values[index])
         residue_map = None
         if neutral is not None:
             difference = np.abs(aligned.astype(np.float32) - neutral.astype(np.float32))  # (S, S, 3)
@@ -192,6 +192,7 @@ class Predictor:
             neutral=neutral,
             residue=None if residue_map is None else float(residue_map.mean()),
             residue_map=residue_map,
+            shown=shown,
         )
 
 
@@ -205,6 +206,17 @@ def _pixels(photograph: RGB | str | Path | bytes) -> RGB:
         return read_photograph(photograph)
     check_photograph(photograph)
     return photograph
+
+
+def _to_network(aligned: RGB) -> NDArray[np.float32]:
+    """(N, S, S, 3) uint8 -> (N, 3, S, S) in [-1, 1]."""
+    return np.ascontiguousarray(aligned.transpose(0, 3, 1, 2), dtype=np.float32) / np.float32(127.5) - np.float32(1)
+
+
+def _to_pixels(image: NDArray[np.float32]) -> RGB:
+    """(N, 3, S, S) in [-1, 1] -> (N, S, S, 3) uint8."""
+    pixels = np.clip(np.rint((image + 1) * 127.5), 0, 255).astype(np.uint8)
+    return np.ascontiguousarray(pixels.transpose(0, 2, 3, 1))
 
 
 def _open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
@@ -233,7 +245,9 @@ def _read_facts(session: onnxruntime.InferenceSession, path: Path) -> dict[str, 
                 f"{path} has format {facts['format']}, this deadpan reads format {FORMAT}; upgrade deadpan"
             )
         facts["expressions"] = check_expressions(facts["expressions"])
-        facts = {key: facts[key] for key in ("name", "method", "expressions", "image_size", "generates")}
+        facts = {"compares": False, "shows": []} | facts
+        keys = ("name", "method", "expressions", "image_size", "generates", "compares", "shows")
+        facts = {key: facts[key] for key in keys}
     except ModelError:
         raise
     except (KeyError, TypeError, ValueError) as error:
@@ -241,6 +255,8 @@ def _read_facts(session: onnxruntime.InferenceSession, path: Path) -> dict[str, 
     size, count = facts["image_size"], len(facts["expressions"])
     got = {node.name: node.shape[1:] for node in (*session.get_inputs(), *session.get_outputs())}
     expected = {"image": [3, size, size], "logits": [count], "neutral": [3, size, size]}
+    if facts["compares"]:
+        expected |= {"rest": [3, size, size], "given": []}
     if not facts["generates"]:
         got.setdefault("neutral", expected["neutral"])
     if any(got.get(name) != shape for name, shape in expected.items()):

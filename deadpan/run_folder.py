@@ -98,8 +98,11 @@ def command_line(recipe: Mapping[str, Any]) -> str:
         prefix = "--augment." if part == "augmentation" else "--"
         for key, value in recipe[part].items():
             if (tuple(value) if isinstance(value, list) else value) != getattr(default, key):
-                values = [] if value is True else value if isinstance(value, list | tuple) else [value]
-                words += [prefix + key.replace("_", "-"), *map(str, values)]
+                flag = key.replace("_", "-")
+                if isinstance(value, bool):
+                    words.append(prefix + flag if value else f"{prefix}no-{flag}")
+                    continue
+                words += [prefix + flag, *map(str, value if isinstance(value, list | tuple) else [value])]
     return shlex.join([*words, "--out", "RUN"])
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny_model import tiny_model
+from tests.tiny_model import comparing_model, tiny_model
 
 PHOTOS = Path(__file__).parent.parent / "examples" / "photos"
 
@@ -37,6 +37,12 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def plain_model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny model that makes no neutral face."""
     return tiny_model(tmp_path_factory.mktemp("model") / "plain.onnx", generates=False)
+
+
+@pytest.fixture(scope="session")
+def comparing_model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model that takes a rest face and has one of each kind of things to show."""
+    return comparing_model(tmp_path_factory.mktemp("model") / "comparing.onnx")
 
 
 @pytest.fixture(scope="session")

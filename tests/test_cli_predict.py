@@ -46,6 +46,18 @@ def test_table(model_file: Path, girl: Path, tmp_path: Path, capsys: Captured) -
     assert "dark [bold].png  60 x 50\n  no face found" in printed.out
 
 
+def test_rest_face_and_show(
+    comparing_model_file: Path, model_file: Path, girl: Path, portrait: Path, capsys: Captured
+) -> None:
+    assert predict(comparing_model_file, portrait, "--rest-face", girl, "--show", "--json", "-") == 0
+    (face,) = json.loads(capsys.readouterr().out)["faces"]
+    assert list(face["shown"]) == ["branch", "intensity", "displacements"] and face["shown"]["intensity"] > 0
+    assert predict(model_file, portrait, "--rest-face", girl) == 2
+    assert "the model tiny takes no rest face" in capsys.readouterr().err
+    assert predict(comparing_model_file, portrait, "--rest-face", "nobody.png") == 2
+    assert "nobody.png" in capsys.readouterr().err
+
+
 def test_json_lines_to_file_and_standard_output(
     model_file: Path, girl: Path, bad: Path, tmp_path: Path, capsys: Captured
 ) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from deadpan.cli import main
+from deadpan.expressions import EXPRESSIONS
+from deadpan.run_folder import command_line
 
 
 def test_the_whole_chain(tmp_path: Path, girl: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -59,3 +61,18 @@ def test_wrong_use_ends_with_two_and_says_what_to_do(
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "--help"]) == 0
     assert command in capsys.readouterr().out
+
+
+def test_the_command_in_a_card_repeats_switches_that_are_off() -> None:
+    recipe = {
+        "method": "errnet",
+        "data": ["people.parquet"],
+        "validation": [],
+        "expressions": list(EXPRESSIONS),
+        "config": {"skips": False, "landmarks": True, "stem_stride": 2},
+        "training": {"tensorboard": True},
+        "augmentation": {"blur": 0.5},
+    }
+    command = command_line(recipe)
+    expected = "--no-skips --stem-stride 2 --tensorboard --augment.blur 0.5 --out RUN"
+    assert command == f"deadpan train errnet --data people.parquet {expected}"

@@ -231,14 +231,18 @@ def write_synthetic(root: Path, **changes: Any) -> None:
         "action_units": {"AU12": 0.8},
         "attributes": {"age": 34, "sex": "female", "yaw": -3.5},
     }
-    (root / "synthetic.json").write_text(json.dumps({"format": 1, "people": 1}))
+    (root / "synthetic.json").write_text(json.dumps({"format": 1, "people": 1, "head": "makehuman", "seed": 4}))
     (root / "samples.jsonl").write_text(json.dumps(row | changes) + "\n")
 
 
 def test_synthetic(tmp_path: Path) -> None:
     write_synthetic(tmp_path)
     (sample,) = read("synthetic", tmp_path)
-    assert (sample.name, sample.subject, expression_of(sample)) == ("00012/happiness-0.png", "00012", "happiness")
+    assert (sample.name, sample.subject, expression_of(sample)) == (
+        "00012/happiness-0.png",
+        "makehuman-4-00012",
+        "happiness",
+    )
     assert sample.picture == tmp_path / "00012" / "happiness-0.png"
     assert sample.landmarks is not None and sample.landmarks.shape == (68, 2)
     assert sample.attributes == {"intensity": 0.83, "age": 34, "sex": "female", "yaw": -3.5, "AU12": 0.8}
@@ -254,6 +258,6 @@ def test_synthetic_damage_is_named_by_line(changes: dict[str, Any], tmp_path: Pa
 
 def test_synthetic_of_another_format(tmp_path: Path) -> None:
     write_synthetic(tmp_path)
-    (tmp_path / "synthetic.json").write_text('{"format": 2}')
+    (tmp_path / "synthetic.json").write_text('{"format": 2, "head": "makehuman", "seed": 4}')
     with pytest.raises(DatasetError, match="has format 2, this deadpan reads 1"):
         read("synthetic", tmp_path)

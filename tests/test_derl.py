@@ -10,13 +10,8 @@ import torch
 
 from deadpan import checkpoint
 from deadpan.expressions import EXPRESSIONS
-from deadpan.methods.derl import (
-    DeRL,
-    DeRLConfig,
-    Generator,
-    adversarial_loss,
-    changed_l1,
-)
+from deadpan.layers import adversarial_loss, changed_l1
+from deadpan.methods.derl import DeRL, DeRLConfig, Generator
 from tests.test_methods import make_batch, small
 
 
@@ -149,3 +144,15 @@ def test_the_critic_teaches_the_generator_on_unpaired_faces_alone() -> None:
     assert {"expression_left", "unpaired_l1"} <= set(logged)
     with pytest.raises(ValueError, match="neutral"):
         checkpoint.build("derl", {"expression_critic": 1.0}, ("anger", "disgust"))
+
+
+def test_each_branch_shows_its_own_vote() -> None:
+    method = small("derl").eval()
+    image = make_batch(64, 3).image
+    shown = method.show(image, image)
+    assert list(shown) == ["residue 16x16", "residue 8x8", "residue 4x4", "residue 2x2"]
+    for vote in shown.values():
+        assert vote.kind == "votes" and vote.value.shape == (3, len(EXPRESSIONS))
+        assert torch.allclose(vote.value.sum(1), torch.ones(3), atol=1e-5)
+    single = small("derl", branches=(2,)).eval()
+    assert list(single.show(image, image)) == ["residue 8x8"]

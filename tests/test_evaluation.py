@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from deadpan.batches import open_data
+from deadpan.batches import open_data, ordered
 from deadpan.checkpoint import build, save_method
-from deadpan.evaluation import measure, measure_method, score_files
+from deadpan.evaluation import compare_faces, measure, measure_method, measure_neutral, score_files
 from deadpan.export import export
 from deadpan.expressions import EXPRESSIONS
+from deadpan.identity import Identity
 from deadpan.method import Batch, Prediction
 
 
@@ -35,6 +36,26 @@ def test_a_perfect_and_a_copying_model(drawn: Path) -> None:
     neutral = table.classes == table.expressions.index("neutral")
     assert len(best.copied) <= len(table)
     assert copy.classification.accuracy == pytest.approx(neutral.mean())
+
+
+def test_generated_faces_are_measured_beside_copying(drawn: Path) -> None:
+    table = open_data(str(drawn), None, 64)
+    torch.manual_seed(0)
+    judge = Identity().eval()
+    truth = measure_neutral(lambda batch: Prediction(batch.target, batch.neutral), table, judge)
+    copy = measure_neutral(lambda batch: Prediction(batch.target, batch.image), table, judge)
+    assert truth["expressive"]["pictures"] + truth["neutral"]["pictures"] == len(table)
+    for kind in ("expressive", "neutral"):
+        assert truth[kind]["l1"] == 0 and truth[kind]["ssim"] == pytest.approx(1) == truth[kind]["identity"]
+        assert all(copy[kind][name] == copy[kind][f"copy_{name}"] for name in ("l1", "ssim", "identity"))
+        assert all(copy[kind][f"copy_{name}"] == truth[kind][f"copy_{name}"] for name in ("l1", "ssim", "identity"))
+    assert copy["expressive"]["l1"] > 5 * copy["neutral"]["l1"]
+    assert copy["expressive"]["ssim"] < copy["neutral"]["ssim"]
+    rows = torch.arange(4)
+    batch = next(iter(ordered(table, 64)))[rows]
+    half = (batch.image + batch.neutral) / 2
+    found = compare_faces(batch, half, judge, whole=True)
+    assert found["l1"] == pytest.approx(found["copy_l1"] / 2, abs=1e-6)  # half of the way is left
 
 
 def test_a_run_and_its_export_score_alike(drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

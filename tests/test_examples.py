@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 
+from deadpan.expressions import EXPRESSIONS
 from deadpan.models import released
+from tests.test_methods import make_batch
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -21,3 +25,28 @@ def test_reading_a_photograph(girl: Path) -> None:
     first, second = done.stdout.splitlines()
     assert "residue" in first
     assert second.startswith("none.jpg: ")
+
+
+def test_adding_a_method(drawn: Path, tmp_path: Path) -> None:
+    script = EXAMPLES / "add_a_method.py"
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path / "out"), str(drawn)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    assert first == f"{tmp_path / 'out' / 'run' / 'beside.onnx'} and beside.json"
+    assert second.startswith("girl_happiness.png: ") and float(second.split()[-1]) > 0
+
+
+def test_the_added_method_keeps_the_contract() -> None:
+    spec = importlib.util.spec_from_file_location("add_a_method", EXAMPLES / "add_a_method.py")
+    assert spec is not None and spec.loader is not None
+    example = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = example
+    spec.loader.exec_module(example)
+    method = example.Beside(example.BesideConfig(width=0.25), EXPRESSIONS)
+    before = {name: value.clone() for name, value in method.state_dict().items()}
+    (stage,) = method.stages()
+    for _ in range(2):
+        assert all(torch.isfinite(value) for value in stage.step(make_batch(64)).values())
+    assert all(not torch.equal(before[name], value) for name, value in method.named_parameters())

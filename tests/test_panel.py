@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from deadpan.faces import read_photograph
-from deadpan.panel import ACCENT, FULL_RESIDUE, PAPER, TILE, heat_map, panel
+from deadpan.panel import ACCENT, FULL_RESIDUE, GAP, NOTES, PAPER, TILE, heat_map, panel
 from deadpan.prediction import Predictor
 
 
@@ -69,3 +70,15 @@ def test_saves_as_a_picture(tmp_path: Path, model_file: Path, girl: Path) -> Non
     pixels = read_photograph(girl)
     Image.fromarray(panel(pixels, Predictor(model_file).predict(pixels))).save(tmp_path / "panel.png")
     assert (tmp_path / "panel.png").stat().st_size < 600_000
+
+
+def test_what_the_model_can_show_stands_beside_the_bars(comparing_model_file: Path, portrait: Path) -> None:
+    pixels = read_photograph(portrait)
+    plain = Predictor(comparing_model_file, rest_face=portrait).predict(pixels)
+    full = Predictor(comparing_model_file, rest_face=portrait, show=True).predict(pixels)
+    drawn, without = panel(pixels, full), panel(pixels, plain)
+    assert drawn.shape[1] - without.shape[1] == 2 * (TILE + GAP) + NOTES + GAP  # a picture, the shifts, the words
+    other = np.asarray(full[0].shown["someone else"].value, np.uint8)
+    assert holds(drawn, cv2.resize(other, (TILE, TILE), interpolation=cv2.INTER_CUBIC))
+    words = drawn[:, -NOTES:]
+    assert count(words, PAPER) < words.shape[0] * words.shape[1]

@@ -18,7 +18,8 @@ from deadpan.expressions import EXPRESSIONS
 from deadpan.faces import YuFace, align, centre, read_photograph
 from deadpan.models import ModelError, card, find, is_intact, released
 from deadpan.photographs import PhotographError
-from deadpan.prediction import RGB, PhotographResult, Predictor, Recognition, load
+from deadpan.prediction import PhotographResult, Predictor, Recognition, RestFaceError, load
+from deadpan.results import RGB
 from tests.tiny_model import tiny_model
 
 
@@ -88,7 +89,7 @@ def test_several_faces_are_one_batch(predictor: Predictor, crowd: np.ndarray, mo
 
 def test_long_batches_are_cut(predictor: Predictor) -> None:
     aligned = np.random.default_rng(0).integers(0, 256, (150, 64, 64, 3), dtype=np.uint8)
-    probabilities, neutral = predictor.predict_faces(aligned)
+    probabilities, neutral, _ = predictor.predict_faces(aligned)
     assert probabilities.shape == (150, 8) and neutral is not None and neutral.shape == (150, 64, 64, 3)
     assert np.allclose(probabilities[149], predictor.predict_faces(aligned[149:]).probabilities[0], atol=1e-5)
     assert predictor.predict_faces(aligned[:0]).probabilities.shape == (0, 8)
@@ -268,3 +269,57 @@ sys.exit(main(["predict", sys.argv[2], "--model", sys.argv[1]]))
     done = subprocess.run(arguments, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[0] in EXPRESSIONS
+
+
+# a rest face, and what a model can show
+
+
+def test_a_rest_face_takes_the_place_of_the_generated_one(comparing_model_file: Path, photos: list[Path]) -> None:
+    by_name = {path.stem: path for path in photos}
+    smile, rest = by_name["london_107_happiness"], by_name["london_107_neutral"]
+    alone, against = Predictor(comparing_model_file), Predictor(comparing_model_file, rest_face=rest)
+    (at_rest,) = alone.predict(rest)
+    (without,), (given,) = alone.predict(smile), against.predict(smile)
+    assert given.neutral is not None and np.array_equal(given.neutral, at_rest.aligned)
+    assert without.neutral is not None and not np.array_equal(without.neutral, at_rest.aligned)
+    assert given.probabilities != without.probabilities
+    difference = np.abs(given.aligned.astype(float) - at_rest.aligned).mean() / 255
+    assert given.residue == pytest.approx(difference, abs=1e-6) and without.residue != given.residue
+    (itself,) = against.predict(rest)
+    assert itself.residue == 0
+    assert list(itself.probabilities.values()) == pytest.approx([1 / 8] * 8)  # no difference, no opinion
+
+
+def test_a_rest_face_that_cannot_be_used_is_refused(
+    comparing_model_file: Path, model_file: Path, girl: Path, crowd: np.ndarray, tmp_path: Path
+) -> None:
+    with pytest.raises(RestFaceError, match="the model tiny takes no rest face: it does not compare"):
+        Predictor(model_file, rest_face=girl)
+    with pytest.raises(RestFaceError, match="must be a photograph of one person; found 12 faces"):
+        Predictor(comparing_model_file, rest_face=crowd)
+    with pytest.raises(RestFaceError, match="found 0 faces"):
+        Predictor(comparing_model_file, rest_face=np.zeros((90, 90, 3), np.uint8))
+    with pytest.raises(PhotographError, match="gone"):
+        Predictor(comparing_model_file, rest_face=tmp_path / "gone.png")
+    predictor = Predictor(comparing_model_file, rest_face=girl)
+    Image.fromarray(crowd).save(tmp_path / "crowd.png")
+    bad, good = predictor.predict_files([tmp_path / "crowd.png", girl])
+    assert bad.error == "12 faces, but a rest face of one person; crop the photograph to that person"
+    assert bad.width == crowd.shape[1] and not bad.faces
+    assert good.error is None and len(good.faces) == 1
+
+
+def test_what_a_model_can_show_is_there_on_demand(comparing_model_file: Path, girl: Path) -> None:
+    assert Predictor(comparing_model_file).predict(girl)[0].shown == {}
+    predictor = Predictor(comparing_model_file, show=True, rest_face=girl)
+    (face,) = predictor.predict(girl)
+    assert [(caption, each.kind) for caption, each in face.shown.items()] == list(predictor.shows.items())
+    assert face.shown["branch"].value == pytest.approx(list(face.probabilities.values()))
+    assert float(face.shown["intensity"].value) == pytest.approx(0, abs=1e-6)
+    assert face.neutral is not None and np.array_equal(face.shown["someone else"].value, face.neutral)
+    assert face.shown["displacements"].value.shape == (3, 2, 2)
+    line = face.as_json(shown=True)["shown"]
+    assert line["branch"]["fear"] == pytest.approx(1 / 8)
+    assert line["intensity"] == 0 and "someone else" not in line
+    assert line["displacements"][1] == [[30, 30], [30, 34]]
+    assert "shown" not in face.as_json()

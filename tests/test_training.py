@@ -31,7 +31,7 @@ def tiny(name: str) -> object:
     """A small config with two epochs in each stage, whatever the method calls them."""
     config = METHODS[name].Config
     epochs = {field.name: 2 for field in dataclasses.fields(config) if field.name.endswith("epochs")}
-    return config(width=0.125, **epochs)
+    return config(image_size=64, width=0.125, **epochs)
 
 
 @pytest.mark.parametrize("name", NAMES)

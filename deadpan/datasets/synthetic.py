@@ -16,13 +16,17 @@ TREE = "expected a folder written by `deadpan synthesize`, with synthetic.json a
 
 
 def read(root: Path) -> list[Sample]:
-    """Every picture listed in ROOT/samples.jsonl; DatasetError if the folder is not one or a line is damaged."""
+    """Every picture listed in ROOT/samples.jsonl; DatasetError if the folder is not one or a line is damaged.
+
+    A subject is HEAD-SEED-NUMBER: the same number drawn with another seed or head is someone else.
+    """
     about, lines = root / "synthetic.json", root / "samples.jsonl"
     for path in (about, lines):
         if not path.is_file():
             raise DatasetError(f"{path} does not exist; {TREE}")
     try:
-        found = json.loads(about.read_text(encoding="utf-8"))["format"]
+        facts = json.loads(about.read_text(encoding="utf-8"))
+        found, family = facts["format"], f"{facts['head']}-{facts['seed']}"
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise DatasetError(f"{about} is damaged ({error!r}); {TREE}") from error
     if found != FORMAT:
@@ -31,7 +35,7 @@ def read(root: Path) -> list[Sample]:
     with lines.open(encoding="utf-8") as file:
         for number, line in enumerate(file, start=1):
             try:
-                samples.append(_sample(root, json.loads(line)))
+                samples.append(_sample(root, family, json.loads(line)))
             except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
                 raise DatasetError(f"{lines}, line {number} is damaged: {error!r}") from error
     if not samples:
@@ -39,14 +43,14 @@ def read(root: Path) -> list[Sample]:
     return samples
 
 
-def _sample(root: Path, row: dict[str, Any]) -> Sample:
+def _sample(root: Path, family: str, row: dict[str, Any]) -> Sample:
     if row["expression"] not in EXPRESSIONS:
         raise ValueError(f"unknown expression {row['expression']!r}")
     return Sample(
         picture=root / row["picture"],
         name=row["picture"],
         target=one_hot(row["expression"], EXPRESSIONS),
-        subject=row["person"],
+        subject=f"{family}-{row['person']}",
         sequence=row["sequence"],
         frame=row["frame"],
         twin=root / row["twin"],

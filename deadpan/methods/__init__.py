@@ -1,11 +1,19 @@
 """The methods, one file each; METHODS is the only list of them."""
 
 from deadpan.method import Method
-from deadpan.methods.baselines import CNN, Oracle
+from deadpan.methods.baselines import CNN, FeatureDifference, Oracle, PixelDifference
+from deadpan.methods.degan import DEGAN
 from deadpan.methods.derl import DeRL
+from deadpan.methods.dgcn import DGCN
+from deadpan.methods.errnet import ERRNet
 
 METHODS: dict[str, type[Method]] = {
     "derl": DeRL,
+    "degan": DEGAN,
+    "dgcn": DGCN,
+    "errnet": ERRNet,
     "cnn": CNN,
+    "pixel_difference": PixelDifference,
+    "feature_difference": FeatureDifference,
     "oracle": Oracle,
 }

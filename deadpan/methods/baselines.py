@@ -1,20 +1,25 @@
-"""What de-expression has to beat: a plain network on the face alone; and what it could reach at most: the oracle.
+"""What de-expression has to beat: a plain network, and plain differences; and what it could reach: the oracle.
 
 `cnn` is an ordinary residual network (He et al. 2016, pre-activation as in doi 10.1007/978-3-319-46493-0_38) on x, and
-makes no neutral face. `oracle` is the same network on x beside x - n with the person's *true* neutral face n, which
-exists for drawn people only: the ceiling of every method that generates n.
+makes no neutral face. `pixel_difference` is the same network on x - G(x), `feature_difference` its features of x minus
+those of G(x), without a metric loss; G is DeRL's generator, trained on pairs by the L1 alone, then frozen. `oracle` is
+the network on x beside x - n with the person's *true* neutral face n, which exists for drawn people only: the ceiling
+of every method that generates n.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import AdamW
+from torch.optim import Adam, AdamW
 
-from deadpan.method import Batch, Method, Prediction, Stage, one_cycle
+from deadpan.layers import changed_l1
+from deadpan.method import Batch, Method, Prediction, Stage, constant_then_linear, one_cycle
+from deadpan.methods.derl import DeRLConfig, Generator
 
 
 @dataclass(frozen=True)
@@ -128,17 +133,140 @@ class CNN(Method):
 class Oracle(CNN):
     """The plain network with the true neutral face at hand; on a lone image it assumes a neutral one."""
 
-    generates = False
     channels = 6
+    compares = True
 
     def input(self, batch: Batch) -> Tensor:
         """Image and difference from the true neutral face, (N, 6, S, S)."""
         return torch.cat([batch.image, batch.image - batch.neutral], 1)
 
+    def compare(self, image: Tensor, neutral: Tensor) -> Prediction:
+        """(N, 3, S, S) twice -> logits, and the neutral face as it came."""
+        return Prediction(self.network(torch.cat([image, image - neutral], 1)), neutral)
+
     def forward(self, image: Tensor) -> Prediction:
         """(N, 3, S, S) -> logits as if the image were its own neutral face."""
-        return Prediction(self.network(torch.cat([image, torch.zeros_like(image)], 1)), image)
+        return self.compare(image, image)
 
     def predict(self, batch: Batch) -> Prediction:
         """Predict with the true neutral face."""
-        return Prediction(self.network(self.input(batch)), batch.neutral)
+        return self.compare(batch.image, batch.neutral)
+
+
+@dataclass(frozen=True)
+class DifferenceConfig:
+    """Settings of the two plain differences; all of them our choice, as far as possible those of derl and cnn."""
+
+    image_size: int = 64
+    "Pixels of a side, a power of two from 32 on."
+    width: float = 1.0
+    "Channel multiplier of generator and network."
+    outer_skip: bool = False
+    "Also join e1 of the generator to its output layer."
+    residual_output: bool = False
+    "The generator's last layer makes n - x instead of n."
+    change_weight: float = 12.0
+    "Extra weight of the L1 per 0.2 of local difference between image and neutral."
+    dropout: float = 0.3
+    "Before the classifier layer."
+    generator_epochs: int = 40
+    "Epochs of the generator, on pairs."
+    classifier_epochs: int = 21
+    "Epochs of the network with the generator frozen, along a one-cycle schedule."
+    generator_rate: float = 2e-4
+    "Adam's learning rate of the generator, constant for one half, then linear to 0."
+    rate: float = 4e-3
+    "AdamW's highest learning rate of the network."
+    weight_decay: float = 0.05
+    "AdamW's weight decay."
+
+
+class PixelNetwork(nn.Module):
+    """The plain network on the difference of two pictures."""
+
+    def __init__(self, expressions: int, config: DifferenceConfig) -> None:
+        super().__init__()
+        self.network = ResidualNetwork(3, expressions, CNNConfig(width=config.width, dropout=config.dropout))
+
+    def forward(self, image: Tensor, neutral: Tensor) -> Tensor:
+        """(N, 3, S, S) twice -> logits (N, K)."""
+        logits: Tensor = self.network(image - neutral)
+        return logits
+
+
+class FeatureNetwork(nn.Module):
+    """The plain network up to its pooled features, and its last layer on the difference of two pictures' features."""
+
+    def __init__(self, expressions: int, config: DifferenceConfig) -> None:
+        super().__init__()
+        layers = ResidualNetwork(3, expressions, CNNConfig(width=config.width, dropout=config.dropout)).layers
+        self.features, self.classifier = layers[:-2], layers[-2:]
+
+    def forward(self, image: Tensor, neutral: Tensor) -> Tensor:
+        """(N, 3, S, S) twice -> logits (N, K)."""
+        both = self.features(torch.cat([image, neutral]))  # (2 N, C)
+        logits: Tensor = self.classifier(both[: image.shape[0]] - both[image.shape[0] :])
+        return logits
+
+
+class PixelDifference(Method):
+    """The expression from the difference of image and generated neutral face."""
+
+    Config = DifferenceConfig
+    config: DifferenceConfig
+    compares = True
+    Network: ClassVar[type[PixelNetwork | FeatureNetwork]] = PixelNetwork
+
+    def __init__(self, config: DifferenceConfig, expressions: tuple[str, ...]) -> None:
+        super().__init__(config, expressions)
+        shape = DeRLConfig(config.image_size, config.width, config.outer_skip, config.residual_output)
+        self.generator = Generator(shape)
+        self.network = type(self).Network(len(expressions), config)
+
+    def stages(self) -> list[Stage]:
+        """Stage 1 trains the generator on pairs, stage 2 the network with the generator frozen."""
+        c = self.config
+        generator = {"generator": Adam(self.generator.parameters(), c.generator_rate, betas=(0.5, 0.999))}
+        network = {"network": AdamW(self.network.parameters(), c.rate, weight_decay=c.weight_decay)}
+        self.optimizers = generator | network
+        step, linear = self.generator_step, constant_then_linear
+        return [
+            Stage("generator", c.generator_epochs, step, generator, linear, ("generator",), "paired"),
+            Stage("network", c.classifier_epochs, self.network_step, network, one_cycle, ("network",)),
+        ]
+
+    def generator_step(self, batch: Batch) -> dict[str, Tensor]:
+        """One step down the weighted L1 of the paired rows."""
+        self.generator.train()
+        made = self.generator(batch.image)[0].float()
+        pairs, made = batch[batch.paired], made[batch.paired]
+        loss = changed_l1(made, pairs.neutral, pairs.image, self.config.change_weight)
+        self.descend(self.optimizers["generator"], loss)
+        copy = changed_l1(pairs.image, pairs.neutral, pairs.image, self.config.change_weight)
+        return {"loss": loss.detach(), "l1": loss.detach(), "copy_l1": copy}
+
+    def network_step(self, batch: Batch) -> dict[str, Tensor]:
+        """One step of cross-entropy with the label distribution; the generator is frozen and deterministic."""
+        self.generator.eval()
+        self.network.train()
+        with torch.no_grad():
+            neutral = self.generator(batch.image)[0]
+        logits = self.network(batch.image, neutral).float()
+        loss = F.cross_entropy(logits, batch.target)
+        self.descend(self.optimizers["network"], loss)
+        hits = logits.argmax(1) == batch.target.argmax(1)
+        return {"loss": loss.detach(), "accuracy": hits.float().mean()}
+
+    def compare(self, image: Tensor, neutral: Tensor) -> Prediction:
+        """(N, 3, S, S) twice -> logits, and the neutral face as it came."""
+        return Prediction(self.network(image, neutral), neutral)
+
+    def forward(self, image: Tensor) -> Prediction:
+        """(N, 3, S, S) -> logits and the generated neutral face."""
+        return self.compare(image, self.generator(image)[0])
+
+
+class FeatureDifference(PixelDifference):
+    """The expression from the difference of the features of image and generated neutral face."""
+
+    Network = FeatureNetwork

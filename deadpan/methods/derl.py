@@ -33,7 +33,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from deadpan.method import Batch, Method, Prediction, Stage, constant_then_linear, cosine, one_cycle
+from deadpan.layers import LocalCNN, adversarial_loss, changed_l1
+from deadpan.method import Batch, Method, Prediction, Shown, Stage, constant_then_linear, cosine, one_cycle
 
 
 @dataclass(frozen=True)
@@ -169,28 +170,6 @@ class Discriminator(nn.Module):
         return logits
 
 
-class LocalCNN(nn.Module):
-    """Three convolutions on the residue of one spatial size, ending in a feature with its own classifier."""
-
-    def __init__(self, channels: int, size: int, expressions: int, config: DeRLConfig) -> None:
-        super().__init__()
-        width = config.local_channels
-        layers: list[nn.Module] = []
-        for _ in range(3):
-            layers += [nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
-            if size > 4:
-                layers.append(nn.MaxPool2d(2))
-                size //= 2
-            channels = width
-        self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, width), nn.ReLU())
-        self.vote = nn.Sequential(nn.Dropout(config.local_dropout), nn.Linear(width, expressions))
-
-    def forward(self, residue: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, C, s, s) -> the feature (N, local_channels) and this branch's logits (N, K)."""
-        feature = self.layers(residue)
-        return feature, self.vote(feature)
-
-
 class Classifier(nn.Module):
     """The local CNNs and the final classifier over their features and the code e6."""
 
@@ -199,7 +178,7 @@ class Classifier(nn.Module):
         self.branches = config.branches
         sizes = [config.image_size // 2 ** (i + 1) for i in config.branches]
         self.local = nn.ModuleList(
-            LocalCNN(2 * generator.channels[i], size, expressions, config)
+            LocalCNN(2 * generator.channels[i], size, expressions, config.local_channels, config.local_dropout)
             for i, size in zip(config.branches, sizes, strict=True)
         )
         features = config.local_channels * len(config.branches) + generator.channels[-1]
@@ -232,18 +211,6 @@ class ExpressionCritic(nn.Module):
         """(N, 3, S, S) -> logits (N, K)."""
         logits: Tensor = self.layers(image)
         return logits
-
-
-def adversarial_loss(logits: Tensor, real: bool) -> Tensor:
-    """-log D or -log(1 - D), averaged over patches: the two halves of L_D, and with real=True L_G's first term."""
-    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(real)))
-
-
-def changed_l1(generated: Tensor, neutral: Tensor, image: Tensor, change_weight: float) -> Tensor:
-    """|n - G(x)|_1 averaged with weight 1 + change_weight * (5x5 mean of |x - n|) / 0.2; plain mean for weight 0."""
-    change = F.avg_pool2d((image - neutral).abs().mean(1, keepdim=True), 5, stride=1, padding=2)  # (N, 1, S, S)
-    weight = 1 + change_weight * change / 0.2
-    return (weight * (generated - neutral).abs()).mean() / weight.mean()
 
 
 def classification_loss(logits: Tensor, target: Tensor) -> Tensor:
@@ -390,3 +357,11 @@ class DeRL(Method):
         """(N, 3, S, S) -> logits of the final classifier and the generated neutral face."""
         neutral, residue, code = self.generator(image)
         return Prediction(self.classifier(residue, code)[0], neutral)
+
+    def show(self, image: Tensor, neutral: Tensor) -> dict[str, Shown]:
+        """The vote of each local CNN, named by the size of the residue that it reads."""
+        _, residue, code = self.generator(image)
+        _, local = self.classifier(residue, code)
+        sizes = [residue[i - 1].shape[2] for i in self.config.branches]
+        votes = zip(sizes, local, strict=True)
+        return {f"residue {size}x{size}": Shown("votes", logits.softmax(1)) for size, logits in votes}

@@ -1,0 +1,179 @@
+"""Every method, every baseline and the oracle under one budget: accuracy with spread, and what their generators do.
+
+    python benchmarks/methods.py OUT [--data FILE...] [--weights SHARE...] [--test FILE...] [--people FILE]
+                                 [--methods NAME...] [--seeds 3] [--epochs 10]
+
+Without `--data` the methods learn from 300 drawn people and are tested on 100 others (subjects disjoint, 64 px); with
+it from prepared files such as drawn.parquet and ferplus.parquet@train, in the shares of `--weights`. Accuracy is
+measured on every `--test` file and reading, the generated neutral faces on the paired pictures of `--people` (the drawn
+test people). All methods see `--epochs` times 9,000 pictures, batches of 32, last epoch; RECIPES says how each spends
+them. A run that is there already is kept, one that was stopped goes on. The table goes to OUT/methods.json and .md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+from deadpan.batches import open_data
+from deadpan.checkpoint import load_method, read_tensors, write_tensors
+from deadpan.evaluation import measure, measure_neutral, readings
+from deadpan.identity import Identity, separation, train_identity
+from deadpan.method import Method
+from deadpan.methods import METHODS
+from deadpan.preparation import prepare
+from deadpan.run_folder import TrainingConfig
+from deadpan.synthetic.generate import SynthesisConfig, synthesize
+from deadpan.training import train
+
+SIZE = 64
+PICTURES = 9000  # of an epoch
+SHARP = {"width": 0.5, "residual_output": True}
+UNET = {**SHARP, "outer_skip": True, "generator_rate": 3e-4}
+RECIPES: dict[str, tuple[dict[str, Any], dict[str, float]]] = {
+    # settings, and the share of the epochs that goes to each stage
+    "cnn": ({"width": 1.0}, {"epochs": 1}),
+    "pixel_difference": (UNET, {"generator_epochs": 0.5, "classifier_epochs": 0.5}),
+    "feature_difference": (UNET, {"generator_epochs": 0.5, "classifier_epochs": 0.5}),
+    "derl": ({**UNET, "joint_rate": 1e-3}, {"generator_epochs": 0.5, "classifier_epochs": 0.1, "joint_epochs": 0.4}),
+    "dgcn": (
+        {**SHARP, "skips": True},
+        {"generator_epochs": 0.5, "contrast_epochs": 0.3, "joint_epochs": 0.2},
+    ),
+    "degan": (
+        {"width": 0.5, "subjects": 1000},
+        {"synthesis_epochs": 0.6, "classifier_epochs": 0.2, "joint_epochs": 0.2},
+    ),
+    "errnet": (
+        {"width": 0.5, "stem_stride": 2, "classification": 10.0, "segment_weight": 10.0, "rate": 1e-3},
+        {"pretrain_epochs": 0.2, "epochs": 0.8},
+    ),
+    "oracle": ({"width": 1.0}, {"epochs": 1}),
+}
+
+
+def draw(folder: Path, people: int, seed: int) -> str:
+    """Drawn people, prepared; kept when they are there already."""
+    prepared = folder.with_suffix(".parquet")
+    if not prepared.exists():
+        synthesize(folder, SynthesisConfig(people=people, seed=seed, pictures=16))
+        prepare("synthetic", folder, prepared, SIZE)
+    return str(prepared)
+
+
+def config(name: str, epochs: int) -> Any:
+    """The method's settings under a budget of `epochs`."""
+    settings, shares = RECIPES[name]
+    return METHODS[name].Config(image_size=SIZE, **settings, **{key: round(epochs * s) for key, s in shares.items()})
+
+
+def fit(name: str, seed: int, options: argparse.Namespace, data: list[str]) -> Path:
+    """Train one method with one seed, or go on with it, or leave it when it is there."""
+    out: Path = options.out / f"{name}-{seed}"
+    loop = TrainingConfig(
+        seed=seed,
+        batch_size=32,
+        pictures_per_epoch=PICTURES,
+        weights=tuple(options.weights or ()),
+        own_neutral=0,
+        threads=1,
+    )
+    train(name, config(name, options.epochs), data, out, loop, resume=True)
+    return out
+
+
+def judge(out: Path, train_people: str) -> Identity:
+    """The judge of identity, trained once on the people that the methods train on."""
+    path = out / "identity.safetensors"
+    network = Identity()
+    if not path.exists():
+        table = open_data(train_people, None, SIZE)
+        write_tensors(path, train_identity([table]).state_dict(), {})
+    network.load_state_dict(read_tensors(path)[0])
+    return network.eval()
+
+
+def cell(method: Method, options: argparse.Namespace, tests: list[str], people: str, who: Identity) -> dict[str, Any]:
+    """Everything measured of one trained method."""
+    method.eval()
+    row: dict[str, Any] = {"parameters": sum(p.numel() for p in method.parameters()), "accuracy": {}}
+    for spec in tests:
+        for reading, part in readings(open_data(spec, method.expressions, SIZE)).items():
+            measured = measure(method.predict, part, generates=False)
+            row["accuracy"][f"{Path(spec).name} {reading}"] = measured.classification.accuracy
+    if method.generates:
+        row["neutral"] = measure_neutral(method.predict, open_data(people, method.expressions, SIZE), who)
+    return row
+
+
+def spread(values: list[float], scale: float = 100, digits: int = 1) -> str:
+    """Mean and, of several values, their standard deviation."""
+    mean = f"{scale * statistics.fmean(values):.{digits}f}"
+    return mean if len(values) < 2 else f"{mean} ± {scale * statistics.stdev(values):.{digits}f}"
+
+
+def markdown(cells: dict[str, list[dict[str, Any]]]) -> str:
+    """The table: a row per method, then copying the input."""
+    tests = list(next(iter(cells.values()))[0]["accuracy"])
+    kinds = [(k, m) for k in ("expressive", "neutral") for m in ("l1", "ssim", "identity")]
+    lines = [
+        "| method | parameters | seeds | " + " | ".join([*tests, *(f"{k} {m}" for k, m in kinds)]) + " |",
+        "|---|---|---|" + "---|" * (len(tests) + len(kinds)),
+    ]
+    copied: list[dict[str, Any]] = []
+    for name, rows in cells.items():
+        accuracy = [spread([row["accuracy"][test] for row in rows]) for test in tests]
+        neutral = [""] * len(kinds)
+        if "neutral" in rows[0]:
+            copied = rows
+            neutral = [spread([row["neutral"][k][m] for row in rows], 1, 3) for k, m in kinds]
+        size = f"{rows[0]['parameters'] / 1e6:.1f} M"
+        lines.append(f"| `{name}` | {size} | {len(rows)} | " + " | ".join([*accuracy, *neutral]) + " |")
+    if copied:
+        values = [f"{copied[0]['neutral'][k][f'copy_{m}']:.3f}" for k, m in kinds]
+        lines.append("| copying the input | | | " + " | ".join([*[""] * len(tests), *values]) + " |")
+    return "\n".join(lines)
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--data", nargs="+", help="prepared files to train on, optionally @SPLIT")
+    parser.add_argument("--weights", nargs="+", type=float, help="share of each file in a batch")
+    parser.add_argument("--test", nargs="+", help="prepared files to test on, of people who are in none of the data")
+    parser.add_argument("--people", help="prepared people with true neutral faces to judge the generators by")
+    parser.add_argument("--methods", nargs="+", choices=list(RECIPES), default=list(RECIPES))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=10)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Draw, train, measure, print; the table is written anew after every run."""
+    options = parse()
+    out: Path = options.out
+    data = options.data or [draw(out / "train-people", 300, 1000)]
+    people = options.people or draw(out / "test-people", 100, 2000)
+    tests = options.test or [people]
+    out.mkdir(parents=True, exist_ok=True)
+    who = judge(out, data[0])
+    known = separation(who, open_data(people, None, SIZE))
+    cells: dict[str, list[dict[str, Any]]] = {}
+    for seed in range(options.seeds):
+        for name in options.methods:
+            run = fit(name, seed, options, data)
+            method, _ = load_method(run)
+            cells.setdefault(name, []).append(cell(method, options, tests, people, who))
+            facts = {"epochs": options.epochs, "judge_separation": known, "cells": cells}
+            (out / "methods.json").write_text(json.dumps(facts, indent=1))
+            (out / "methods.md").write_text(markdown(cells) + "\n")
+    print(markdown(cells))
+    print(f"The judge of identity orders same and other person rightly for {known:.1%} of pairs of the test people.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""What several papers use identically: the local CNN of DeRL and DE-GAN, and the losses of generators on pairs."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class LocalCNN(nn.Module):
+    """Three convolutions on the residue of one spatial size, ending in a feature with its own classifier."""
+
+    def __init__(self, channels: int, size: int, expressions: int, width: int, dropout: float) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for _ in range(3):
+            layers += [nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+            if size > 4:
+                layers.append(nn.MaxPool2d(2))
+                size //= 2
+            channels = width
+        self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, width), nn.ReLU())
+        self.vote = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, expressions))
+
+    def forward(self, residue: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, C, s, s) -> the feature (N, width) and this branch's logits (N, K)."""
+        feature = self.layers(residue)
+        return feature, self.vote(feature)
+
+
+def adversarial_loss(logits: Tensor, real: bool) -> Tensor:
+    """-log D or -log(1 - D), averaged over patches: the two halves of L_D, and with real=True L_G's first term."""
+    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(real)))
+
+
+def changed_l1(generated: Tensor, neutral: Tensor, image: Tensor, change_weight: float) -> Tensor:
+    """|n - G(x)|_1 averaged with weight 1 + change_weight * (5x5 mean of |x - n|) / 0.2; plain mean for weight 0."""
+    change = F.avg_pool2d((image - neutral).abs().mean(1, keepdim=True), 5, stride=1, padding=2)  # (N, 1, S, S)
+    weight = 1 + change_weight * change / 0.2
+    return (weight * (generated - neutral).abs()).mean() / weight.mean()

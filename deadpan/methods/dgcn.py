@@ -1,0 +1,383 @@
+"""DGCN: Deep Generative-Contrastive Networks for Facial Expression Recognition.
+
+Youngsung Kim, ByungIn Yoo, Youngjun Kwak, Changkyu Choi, Junmo Kim. 2017. arXiv 1703.07140
+
+How deeply people express themselves differs, so a face is compared with a reference face of the same person, and the
+reference is generated from the face itself by an encoder-decoder. One embedding network, shared by both, reads face
+and reference; what separates their embeddings, the contrast, is what gets classified. A supervised reconstruction loss
+teaches the generator, a contrastive metric loss the embedding, and everything is trained as one network in the end.
+
+Differences from the paper (only its abstract and survey tables could be read, so this is DGCN after the abstract: the
+idea, the kinds of loss and the order of the training are the paper's; what follows is our choice)
+1. Every layer. The paper's network is 14 layers deep; ours has 4 + 1 + 1 + 4 in the generator, 5 + 1 in the embedding
+   and 2 in the classifier, and one convolution more or less for each doubling or halving of the picture.
+2. The contrast is E(x) - E(R(x)); `contrast` also offers |E(x) - E(R(x))| and both embeddings side by side.
+3. The metric loss: directions of contrasts of one expression pull together, of two expressions push apart up to a
+   margin of 1, and contrasts of neutral faces, which have no direction, shrink to 0 beside the others.
+4. The weights of the total, L = L_rec + 0.1 L_con + 1 CE, and the rates; R's rate is divided by 10 in the joint stage.
+5. The L1 is weighted towards the region that the expression changes (`change_weight`): nearly all pixels of a pair
+   agree, so that a plain L1 is content with copying the input. `--change-weight 0` is the plain L1.
+6. `skips` (U-Net) and `residual_output` (the last layer makes the difference R(x) - x) keep the reference sharp, which
+   a code of 256 numbers cannot. Both are off by default.
+7. `reference`: besides the generated face, the true one where it is known ("real", the upper bound), or none at all,
+   the ablation: then R is not built and E(x) itself is what gets classified.
+8. Real faces without a neutral partner take part in the metric loss and the cross-entropy.
+9. Running averages (EMA) of the weights are what is used and saved.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Adam, AdamW, Optimizer
+
+from deadpan.layers import changed_l1
+from deadpan.method import Batch, Method, Prediction, Shown, Stage, constant_then_linear, one_cycle
+
+Contrast = Literal["diff", "absdiff", "concat"]
+Reference = Literal["generated", "real", "none"]
+
+
+@dataclass(frozen=True)
+class DGCNConfig:
+    """Settings of DGCN; the paper's text could not be read, so that every default is ours unless marked."""
+
+    image_size: int = 64
+    "Pixels of a side, a power of two from 32 to 256 [ours]."
+    width: float = 1.0
+    "Channel multiplier of the convolutions; 0.5 trains on two CPU cores [ours]."
+    code: int = 256
+    "Numbers between the generator's encoder and decoder [ours]."
+    skips: bool = False
+    "Also hand the generator's encoder layers to its decoder, as in a U-Net [ours; off: code alone]."
+    residual_output: bool = False
+    "The generator's last layer makes R(x) - x instead of R(x), which keeps the person sharp [ours]."
+    embedding: int = 256
+    "Numbers of the embedding E(x) [ours]."
+    contrast: Contrast = "diff"
+    "What is classified: E(x) - E(R(x)), its absolute value, or both embeddings [paper: comparison at the embedding]."
+    reference: Reference = "generated"
+    "The face compared with: R(x) [paper], the true neutral face where known, or none, the ablation."
+    dropout: float = 0.2
+    "Before each of the classifier's layers [ours]."
+    reconstruction: float = 1.0
+    "Weight of the reconstruction loss in the joint stage [ours]."
+    contrastive: float = 0.1
+    "Weight of the metric loss, the total's a [ours]."
+    classification: float = 1.0
+    "Weight of the cross-entropy, the total's b [ours]."
+    margin: float = 1.0
+    "Distance from which directions of two expressions are far enough apart; opposite ones have 2 [ours]."
+    change_weight: float = 12.0
+    "Extra weight of the L1 per 0.2 of local difference between image and neutral [ours; 0 = plain L1]."
+    generator_epochs: int = 40
+    "Epochs of the generator alone [ours]."
+    contrast_epochs: int = 20
+    "Epochs of embedding and classifier with the generator frozen [ours]."
+    joint_epochs: int = 10
+    "Epochs of all together [ours]."
+    generator_rate: float = 1e-3
+    "Adam's rate for R, constant for one half, then linear to 0; a tenth of it, one cycle, in the joint stage [ours]."
+    contrast_rate: float = 2e-3
+    "AdamW's highest learning rate for embedding and classifier, one cycle [ours]."
+    joint_rate: float = 5e-4
+    "The same in the joint stage [ours]."
+    weight_decay: float = 0.05
+    "AdamW's weight decay [ours]."
+
+
+class Generator(nn.Module):
+    """R: the reference face, made from a face by way of a short code.
+
+    For 64 px: 32x32x64, 16x16x128, 8x8x256, 4x4x512, the code of 256, and back; innermost are 4x4 at any size.
+    """
+
+    def __init__(self, config: DGCNConfig) -> None:
+        super().__init__()
+        depth = int(math.log2(config.image_size)) - 2
+        channels = [max(8, round(config.width * min(64 * 2**i, 512))) for i in range(depth)]
+        self.skips = config.skips
+        self.residual_output = config.residual_output
+        self.encoder = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(before, after, 4, stride=2, padding=1, bias=i == 0),
+                nn.BatchNorm2d(after) if i else nn.Identity(),
+                nn.LeakyReLU(0.2),
+            )
+            for i, (before, after) in enumerate(pairwise([3, *channels]))
+        )
+        inner = channels[-1]
+        self.read = nn.Sequential(nn.Flatten(), nn.Linear(inner * 16, config.code))
+        self.write = nn.Sequential(
+            nn.Linear(config.code, inner * 16, bias=False),
+            nn.Unflatten(1, (inner, 4, 4)),
+            nn.BatchNorm2d(inner),
+            nn.ReLU(),
+        )
+        joined = 2 if config.skips else 1
+        self.decoder = nn.ModuleList(
+            nn.Sequential(
+                nn.ConvTranspose2d(before * joined, after, 4, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(after),
+                nn.ReLU(),
+            )
+            for before, after in pairwise(channels[::-1])
+        )
+        self.output = nn.ConvTranspose2d(channels[0] * joined, 3, 4, stride=2, padding=1)
+        if config.residual_output:  # start from R(x) = x
+            nn.init.zeros_(self.output.weight)
+            nn.init.zeros_(self.output.bias)  # type: ignore[arg-type]
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(N, 3, S, S) -> the reference face (N, 3, S, S) in [-1, 1]."""
+        encoded = []
+        hidden = image
+        for layer in self.encoder:
+            hidden = layer(hidden)  # (N, C_i, S / 2^i, S / 2^i), the last one (N, C, 4, 4)
+            encoded.append(hidden)
+        hidden = self.write(self.read(hidden))  # by (N, 256) to (N, C, 4, 4)
+        for layer, skip in zip([*self.decoder, self.output], encoded[::-1], strict=True):
+            hidden = layer(torch.cat([hidden, skip], 1) if self.skips else hidden)  # (N, C, 8, 8) ... (N, 3, S, S)
+        made = torch.tanh(hidden)  # (N, 3, S, S)
+        return (image + 2 * made).clamp(-1, 1) if self.residual_output else made
+
+
+class Encoder(nn.Module):
+    """E: the embedding that face and reference share.
+
+    For 64 px: 32x32x32, 16x16x64, 8x8x128, 4x4x256, 2x2x256, embedding of 256; innermost are 2x2 at any size.
+    """
+
+    def __init__(self, config: DGCNConfig) -> None:
+        super().__init__()
+        depth = int(math.log2(config.image_size)) - 1
+        channels = [max(8, round(config.width * min(32 * 2**i, 256))) for i in range(depth)]
+        self.layers = nn.ModuleList(
+            nn.Sequential(
+                # the first one strides: 3x3 at full size costs as much as all the others together
+                nn.Conv2d(before, after, 3 if i else 5, stride=1 if i else 2, padding=1 if i else 2, bias=False),
+                nn.BatchNorm2d(after),
+                nn.ReLU(),
+                nn.MaxPool2d(2) if i else nn.Identity(),
+            )
+            for i, (before, after) in enumerate(pairwise([3, *channels]))
+        )
+        self.embed = nn.Linear(channels[-1] * 4, config.embedding, bias=False)  # a bias would cancel in the difference
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(N, 3, S, S) -> embedding (N, 256)."""
+        hidden = image
+        for layer in self.layers:
+            hidden = layer(hidden)  # (N, C_i, S / 2^i, S / 2^i), the last one (N, C, 2, 2)
+        embedding: Tensor = self.embed(hidden.flatten(1))  # (N, 256)
+        return embedding
+
+
+class Classifier(nn.Module):
+    """Two fully connected layers on what was compared."""
+
+    def __init__(self, features: int, expressions: int, config: DGCNConfig) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Dropout(config.dropout),
+            nn.Linear(features, 128),
+            nn.ReLU(),
+            nn.Dropout(config.dropout),
+            nn.Linear(128, expressions),
+        )
+
+    def forward(self, compared: Tensor) -> Tensor:
+        """(N, 256), or (N, 512) with both embeddings -> logits (N, K)."""
+        logits: Tensor = self.layers(compared)
+        return logits
+
+
+def separation_loss(contrast: Tensor, expression: Tensor, margin: float) -> Tensor:
+    """Metric loss of contrasts (N, D) by their expression (N,), the mean over all pairs of rows; 0 without a pair.
+
+    With d the distance of two directions c / |c|: d^2 for one expression, max(0, margin - d)^2 for two. Contrasts
+    shorter than 0.01 are divided by 0.01 instead: the direction of next to nothing is noise, its gradient 1 / |c|.
+    """
+    direction = F.normalize(contrast.float(), eps=1e-2)  # (N, D)
+    first, second = torch.triu_indices(
+        len(contrast), len(contrast), 1, device=contrast.device
+    )  # P = N (N - 1) / 2 each
+    squared = (direction[first] - direction[second]).square().sum(1)  # (P,)
+    apart = F.relu(margin - (squared + 1e-12).sqrt()).square()  # the root of a plain 0 has no gradient
+    return torch.where(expression[first] == expression[second], squared, apart).sum() / max(1, len(first))
+
+
+def rest_loss(contrast: Tensor, neutral: Tensor) -> Tensor:
+    """|c|^2 of the neutral rows (N,) bool of contrasts (N, D), as a share of the mean |c|^2; 0 without such a row.
+
+    A share, because a plain |c|^2 is fastest lowered by shrinking every c, until the classifier has nothing to read.
+    """
+    squared = contrast.float().square().sum(1)  # (N,)
+    return (squared * neutral).sum() / neutral.sum().clamp(min=1) / (squared.mean() + 1e-4)
+
+
+def classification_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy with a label distribution."""
+    return F.cross_entropy(logits.float(), target)
+
+
+class DGCN(Method):
+    """Generate the person's neutral face as a reference, then classify what separates the embeddings of the two."""
+
+    Config = DGCNConfig
+    config: DGCNConfig
+
+    def __init__(self, config: DGCNConfig, expressions: tuple[str, ...]) -> None:
+        super().__init__(config, expressions)
+        size = config.image_size
+        if not 32 <= size <= 256 or size & (size - 1):
+            raise ValueError(f"DGCN's image_size must be a power of two from 32 to 256; got {size}")
+        for name, known in (("contrast", get_args(Contrast)), ("reference", get_args(Reference))):
+            if getattr(config, name) not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}; got {getattr(config, name)!r}")
+        self.compares = config.reference != "none"
+        if self.compares:
+            self.generator = Generator(config)
+        else:
+            self.generates = False
+        self.encoder = Encoder(config)
+        both = self.compares and config.contrast == "concat"
+        self.classifier = Classifier(config.embedding * (2 if both else 1), len(expressions), config)
+
+    def stages(self) -> list[Stage]:
+        """The generator alone, then embedding and classifier with the generator frozen, then all together."""
+        c = self.config
+        compared = [*self.encoder.parameters(), *self.classifier.parameters()]
+        contrast = {"contrast": AdamW(compared, c.contrast_rate, weight_decay=c.weight_decay)}
+        joint: dict[str, Optimizer] = {"contrast": AdamW(compared, c.joint_rate, weight_decay=c.weight_decay)}
+        trained: tuple[str, ...] = ("encoder", "classifier")
+        stages = [Stage("contrast", c.contrast_epochs, self.contrast_step, contrast, one_cycle, trained)]
+        if self.compares:
+            alone = {"generator": Adam(self.generator.parameters(), c.generator_rate)}
+            step, fall = self.generator_step, constant_then_linear
+            stages.insert(0, Stage("generator", c.generator_epochs, step, alone, fall, ("generator",), "paired"))
+            joint["generator"] = Adam(self.generator.parameters(), c.generator_rate / 10)
+            self.generator_optimizer = alone["generator"]
+            trained = ("generator", *trained)
+        self.contrast_optimizer, self.joint_optimizers = contrast["contrast"], list(joint.values())
+        return [*stages, Stage("joint", c.joint_epochs, self.joint_step, joint, one_cycle, trained)]
+
+    def generator_step(self, batch: Batch) -> dict[str, Tensor]:
+        """One step of R down L_rec = |R(x) - n|_1 on the paired rows."""
+        pairs = batch[batch.paired]
+        self.generator.train()
+        loss, copy = self.reconstruction_losses(pairs, self.generator(pairs.image))
+        self.descend(self.generator_optimizer, loss)
+        return {"loss": loss.detach(), "l1": loss.detach(), "copy_l1": copy}
+
+    def contrast_step(self, batch: Batch) -> dict[str, Tensor]:
+        """One step of E and the classifier down a L_con + b CE; R is frozen and deterministic."""
+        reference = None
+        if self.compares:
+            self.generator.eval()
+            with torch.no_grad():
+                reference = self.choose_reference(batch, self.generator(batch.image))  # (N, 3, S, S)
+        loss, logs = self.label_losses(batch, reference)
+        self.descend(self.contrast_optimizer, loss)
+        return {"loss": loss.detach(), **logs}
+
+    def joint_step(self, batch: Batch) -> dict[str, Tensor]:
+        """One step of everything down L = L_rec + a L_con + b CE, L_rec on the paired rows."""
+        if not self.compares:
+            loss, logs = self.label_losses(batch, None)
+        else:
+            self.generator.eval()  # its running statistics stay: they are of pairs alone, a batch here is not
+            made = self.generator(batch.image)  # (N, 3, S, S)
+            loss, logs = self.label_losses(batch, self.choose_reference(batch, made))
+            if batch.paired.any():
+                l1, copy = self.reconstruction_losses(batch[batch.paired], made[batch.paired])
+                loss = self.config.reconstruction * l1 + loss
+                logs |= {"l1": l1.detach(), "copy_l1": copy}
+        for optimizer in self.joint_optimizers:
+            optimizer.zero_grad()
+        self.backward(loss)
+        for optimizer in self.joint_optimizers:
+            optimizer.step()
+        return {"loss": loss.detach(), **logs}
+
+    def reconstruction_losses(self, pairs: Batch, made: Tensor) -> tuple[Tensor, Tensor]:
+        """L_rec of the faces made of `pairs`, and what copying the input would reach."""
+        weight = self.config.change_weight
+        l1 = changed_l1(made.float(), pairs.neutral, pairs.image, weight)
+        return l1, changed_l1(pairs.image, pairs.neutral, pairs.image, weight)
+
+    def label_losses(self, batch: Batch, reference: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
+        """a L_con + b CE of a batch compared with `reference`, and what to log of it."""
+        c = self.config
+        self.encoder.train()
+        self.classifier.train()
+        compared, contrast = self.contrast(batch.image, reference)
+        logits = self.classifier(compared)
+        separation, rest = self.metric_losses(contrast, batch.target)
+        loss = c.contrastive * (separation + rest) + c.classification * classification_loss(logits, batch.target)
+        hits = logits.argmax(1) == batch.target.argmax(1)
+        return loss, {"accuracy": hits.float().mean(), "separation": separation.detach(), "rest": rest.detach()}
+
+    def metric_losses(self, contrast: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """The two terms of L_con: separation of the expressive rows, rest of the neutral ones."""
+        expression = target.argmax(1)  # (N,) by the most votes
+        neutral = torch.zeros_like(expression, dtype=torch.bool)
+        if "neutral" in self.expressions:
+            neutral = expression == self.expressions.index("neutral")
+        expressive = ~neutral
+        separation = separation_loss(contrast[expressive], expression[expressive], self.config.margin)
+        return separation, rest_loss(contrast, neutral)
+
+    def choose_reference(self, batch: Batch, made: Tensor) -> Tensor:
+        """The face to compare with, (N, 3, S, S): R(x), or with `reference="real"` the true one where it is known."""
+        if self.config.reference == "generated":
+            return made
+        return torch.where(batch.paired.view(-1, 1, 1, 1), batch.neutral, made)
+
+    def contrast(self, image: Tensor, reference: Tensor | None) -> tuple[Tensor, Tensor]:
+        """What the classifier reads of (N, 3, S, S) beside its reference, (N, 256) or (N, 512), and c (N, 256).
+
+        Without a reference both are E(x). With `contrast="concat"` L_con and the intensity read the plain difference.
+        """
+        if reference is None:
+            embedding = self.encoder(image)  # (N, 256)
+            return embedding, embedding
+        embedding = self.encoder(torch.cat([image, reference]))  # (2 N, 256), in one batch: one set of statistics
+        face, rest = embedding.unflatten(0, (2, -1))  # (N, 256) each; chunk(2) would fix N in an exported model
+        if self.config.contrast == "absdiff":
+            return (face - rest).abs(), (face - rest).abs()
+        compared = torch.cat([face, rest], 1) if self.config.contrast == "concat" else face - rest
+        return compared, face - rest
+
+    def forward(self, image: Tensor) -> Prediction:
+        """(N, 3, S, S) -> logits (N, K) and the generated reference, or the image itself where there is none."""
+        if self.compares:
+            return self.compare(image, self.generator(image))
+        return Prediction(self.classifier(self.contrast(image, None)[0]), image)
+
+    def compare(self, image: Tensor, neutral: Tensor) -> Prediction:
+        """(N, 3, S, S) twice -> logits (N, K) against the given face in place of R(x), and that face."""
+        if not self.compares:
+            return super().compare(image, neutral)
+        return Prediction(self.classifier(self.contrast(image, neutral)[0]), neutral)
+
+    def predict(self, batch: Batch) -> Prediction:
+        """Predict a batch, with `reference="real"` against true neutral faces; the face returned is the generated."""
+        prediction = super().predict(batch)
+        if self.config.reference != "real":
+            return prediction
+        reference = self.choose_reference(batch, prediction.neutral)  # (N, 3, S, S)
+        return Prediction(self.compare(batch.image, reference).logits, prediction.neutral)
+
+    def show(self, image: Tensor, neutral: Tensor) -> dict[str, Shown]:
+        """The length of c as intensity: how far the face is from its reference, whatever the expression."""
+        if not self.compares:
+            return {}
+        _, contrast = self.contrast(image, neutral)  # (N, 256)
+        return {"intensity": Shown("level", contrast.float().norm(dim=1))}

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# One method on drawn people and, where given, real photographs: the small variant on CPU cores or the paper-sized one.
+#
+#     recipes/methods.sh METHOD small|paper OUT PEOPLE.parquet [PHOTOGRAPHS.parquet@SPLIT]
+#
+# METHOD   derl, dgcn, degan, errnet, cnn, pixel_difference or feature_difference
+# small    half the width at 64 px, one core, 270,000 pictures: under three hours each on a core of 2020s servers
+# paper    full width at the method's own size (derl, dgcn 64; degan 96; errnet 128), 2 million pictures, one GPU
+# OUT      the run folder; a run that was stopped goes on
+# PEOPLE, PHOTOGRAPHS: prepared at the method's size (`deadpan prepare ... --image-size S`). With photographs, a tenth of a
+# batch is drawn people in the stages that recognise; stages that need pairs take the drawn people alone.
+set -euo pipefail
+[ $# -ge 4 ] || { sed -n 2,11p "$0"; exit 2; }
+method=$1 size=$2 out=$3 people=$4 photographs=${5:-}
+
+case $size in
+  small) epochs=30 loop=(--batch-size 32 --threads 1 --pictures-per-epoch 9000) ;;
+  paper) epochs=200 loop=(--batch-size 128 --pictures-per-epoch 10000) ;;
+  *) sed -n 2,11p "$0"; exit 2 ;;
+esac
+part() { echo $((epochs * $1 / 10)); } # tenths of the budget
+sharp=(--residual-output)
+case $method in
+  derl) flags=(--outer-skip "${sharp[@]}" --generator-epochs "$(part 3)" --classifier-epochs "$(part 2)" --joint-epochs "$(part 5)" --joint-rate 1e-3) ;;
+  dgcn) flags=(--skips "${sharp[@]}" --generator-epochs "$(part 3)" --contrast-epochs "$(part 3)" --joint-epochs "$(part 4)") ;;
+  degan) flags=(--synthesis-epochs "$(part 4)" --classifier-epochs "$(part 2)" --joint-epochs "$(part 4)" --joint-rate 1e-3) ;;
+  errnet) flags=(--pretrain-epochs "$(part 2)" --epochs "$(part 8)" --rate 1e-3 --classification 10 --segment-weight 10) ;;
+  cnn) flags=(--epochs "$(part 10)") ;;
+  pixel_difference | feature_difference)
+    flags=(--outer-skip "${sharp[@]}" --generator-epochs "$(part 3)" --classifier-epochs "$(part 7)") ;;
+  *) sed -n 2,11p "$0"; exit 2 ;;
+esac
+if [ "$size" = small ]; then
+  flags+=(--image-size 64)
+  [ "$method" = cnn ] || flags+=(--width 0.5)
+  [ "$method" = degan ] && flags+=(--stem 2)
+  [ "$method" = errnet ] && flags+=(--stem-stride 2)
+fi
+
+# Photographs as FER2013's are low in resolution already, so that augmentation takes little away.
+data=(--data "$people")
+if [ -n "$photographs" ]; then
+  data+=("$photographs" --weights 0.1 0.9 --augment.grey 0.5)
+  data+=(--augment.resolution 0.05 --augment.blur 0.05 --augment.blocks 0.05 --augment.noise 0.03)
+fi
+resume=()
+[ -e "$out" ] && resume=(--resume)
+deadpan train "$method" "${data[@]}" --own-neutral 0 "${flags[@]}" "${loop[@]}" --out "$out" "${resume[@]}"
