@@ -6,8 +6,9 @@
 Without `--data` the methods learn from 300 drawn people and are tested on 100 others (subjects disjoint, 64 px); with
 it from prepared files such as drawn.parquet and ferplus.parquet@train, in the shares of `--weights`. Accuracy is
 measured on every `--test` file and reading, the generated neutral faces on the paired pictures of `--people` (the drawn
-test people). All methods see `--epochs` times 9,000 pictures, batches of 32, last epoch; RECIPES says how each spends
-them. A run that is there already is kept, one that was stopped goes on. The table goes to OUT/methods.json and .md.
+test people). All learn to recognise from `--epochs` times 9,000 pictures, batches of 32; what generates first trains
+its generator on half as many pairs (RECIPES). Last epoch. A run that is there already is kept, one that was stopped
+goes on. The table goes to OUT/methods.json and .md.
 """
 
 from __future__ import annotations
@@ -34,22 +35,25 @@ PICTURES = 9000  # of an epoch
 SHARP = {"width": 0.5, "residual_output": True}
 UNET = {**SHARP, "outer_skip": True, "generator_rate": 3e-4}
 RECIPES: dict[str, tuple[dict[str, Any], dict[str, float]]] = {
-    # settings, and the share of the epochs that goes to each stage
+    # settings, and the epochs of each stage as a multiple of --epochs: 1 in all for what learns to recognise
     "cnn": ({"width": 1.0}, {"epochs": 1}),
-    "pixel_difference": (UNET, {"generator_epochs": 0.5, "classifier_epochs": 0.5}),
-    "feature_difference": (UNET, {"generator_epochs": 0.5, "classifier_epochs": 0.5}),
-    "derl": ({**UNET, "joint_rate": 1e-3}, {"generator_epochs": 0.5, "classifier_epochs": 0.1, "joint_epochs": 0.4}),
+    "pixel_difference": (UNET, {"generator_epochs": 0.5, "classifier_epochs": 1}),
+    "feature_difference": (UNET, {"generator_epochs": 0.5, "classifier_epochs": 1}),
+    "derl": (
+        {**UNET, "joint_rate": 1e-3},
+        {"generator_epochs": 0.5, "classifier_epochs": 0.125, "joint_epochs": 0.875},
+    ),
     "dgcn": (
         {**SHARP, "skips": True},
-        {"generator_epochs": 0.5, "contrast_epochs": 0.3, "joint_epochs": 0.2},
+        {"generator_epochs": 0.5, "contrast_epochs": 0.625, "joint_epochs": 0.375},
     ),
     "degan": (
-        {"width": 0.5, "subjects": 1000},
-        {"synthesis_epochs": 0.6, "classifier_epochs": 0.2, "joint_epochs": 0.2},
+        {"width": 0.5, "stem": 2, "synthesis_rate": 5e-4, "joint_rate": 1e-3},
+        {"synthesis_epochs": 0.5, "classifier_epochs": 0.25, "joint_epochs": 0.75},
     ),
     "errnet": (
         {"width": 0.5, "stem_stride": 2, "classification": 10.0, "segment_weight": 10.0, "rate": 1e-3},
-        {"pretrain_epochs": 0.2, "epochs": 0.8},
+        {"pretrain_epochs": 0.5, "epochs": 1},
     ),
     "oracle": ({"width": 1.0}, {"epochs": 1}),
 }
