@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +13,7 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter, UnknownOptionError
 
 from deadpan import __version__
+from deadpan.late_commands import LATE, synthesize, train
 
 DONE, PARTLY, FAILED, INTERRUPTED = 0, 1, 2, 130
 """Exit codes: everything done; some items failed, others were done; nothing was done or the usage is wrong."""
@@ -90,9 +91,44 @@ def models(name: Annotated[str | None, Parameter(help="Print this model's whole 
         print_card(name, Console())
 
 
+data = App(name="data", help="What is known of the data sets, and whether a copy is whole.")
+app.command(data)
+
+
+@data.command(name="list")
+def data_list() -> None:
+    """List every data set with owner, terms, expressions and where its neutral faces come from."""
+    from rich.console import Console
+
+    from deadpan.terminal import print_datasets
+
+    print_datasets(Console())
+
+
+@data.command(name="check")
+def data_check(
+    dataset: Annotated[str, Parameter(help="A data set's name, see `deadpan data list`.")],
+    root: Annotated[Path, Parameter(help="Where it lies: its folder, or its file.")],
+    /,
+    *,
+    pictures: Annotated[bool, Parameter(help="Open every picture, not only look whether it is there.")] = False,
+) -> int:
+    """Count a copy of a data set and compare it with what is known (exit code 1 where it differs)."""
+    from rich.console import Console
+
+    from deadpan.dataset_check import check
+    from deadpan.terminal import print_check
+
+    found = check(dataset, root, pictures=pictures)
+    print_check(found, Console())
+    for each in found.bad:
+        complain(each)
+    return DONE if found.whole else PARTLY
+
+
 @app.command
 def prepare(
-    dataset: Annotated[str, Parameter(help="A data set's name: csv, ferplus, folders, synthetic.")],
+    dataset: Annotated[str, Parameter(help="A data set's name, see `deadpan data list`.")],
     root: Annotated[Path, Parameter(help="Where it lies: its folder, or its file.")],
     out: Annotated[Path, Parameter(help="Parquet file to write.")],
     /,
@@ -155,91 +191,8 @@ def complain(text: object) -> None:
     print(f"error: {text}", file=sys.stderr)
 
 
-train = App(name="train", help="Train a method on prepared faces; `deadpan train METHOD --help` lists its settings.")
-app.command(train)
-synthesize = App(name="synthesize", help="Draw people, neutral and with each expression, with exact ground truth.")
-app.command(synthesize)
-
-
-def add_methods() -> None:
-    """Give `deadpan train` a command for each method, whose flags are the fields of the method's Config.
-
-    Done only when that is what runs: the dataclasses stand beside code that imports torch.
-    """
-    from deadpan.methods import METHODS
-
-    for name in METHODS:
-        if name not in train:
-            train.command(train_command(name), name=name)
-
-
-def train_command(name: str) -> Callable[..., None]:
-    """The function behind `deadpan train NAME`, whose flags cyclopts reads from its annotations."""
-    from deadpan.augment import Augmentation
-    from deadpan.methods import METHODS
-    from deadpan.run_folder import TrainingConfig
-    from deadpan.training import train as fit
-
-    settings = METHODS[name].Config
-
-    def run(  # type: ignore[no-untyped-def]
-        *, data, out, validation=(), expressions=(), start=None, resume=False, config=None, training=None, augment=None
-    ):
-        fit(
-            name,
-            config or settings(),
-            data,
-            out,
-            training,
-            augmentation=augment,
-            expressions=expressions or None,
-            validation=validation,
-            start=start,
-            resume=resume,
-        )
-
-    run.__doc__ = (METHODS[name].__doc__ or name) + "\n"
-    run.__annotations__ = {
-        "data": Annotated[
-            list[str], Parameter(help="Prepared Parquet file, optionally followed by @SPLIT; repeatable.")
-        ],
-        "out": Annotated[Path, Parameter(help="Run folder to write.")],
-        "validation": Annotated[list[str], Parameter(help="Prepared Parquet file to measure after each epoch.")],
-        "expressions": Annotated[
-            list[str], Parameter(help="Expressions to learn; those of the first file by default.")
-        ],
-        "start": Annotated[Path | None, Parameter(help="Finished or stopped run whose weights to begin from.")],
-        "resume": Annotated[bool, Parameter(help="Go on with a run that was stopped.")],
-        "config": Annotated[
-            settings, Parameter(name="*", group=f"{name} settings", negative=None, negative_iterable=())
-        ],
-        "training": Annotated[TrainingConfig, Parameter(name="*", group="Training settings")],
-        "augment": Annotated[Augmentation, Parameter(group="Augmentation")],
-        "return": None,
-    }
-    return run
-
-
-def add_synthesis() -> None:
-    """Give `deadpan synthesize` the fields of its dataclass as flags."""
-    from deadpan.synthetic.generate import SynthesisConfig
-    from deadpan.synthetic.generate import synthesize as draw
-
-    def run(out, /, *, config=None):  # type: ignore[no-untyped-def]
-        """Draw people into the folder OUT."""
-        draw(out, config or SynthesisConfig())
-
-    run.__annotations__ = {
-        "out": Annotated[Path, Parameter(help="Folder to write.")],
-        "config": Annotated[SynthesisConfig, Parameter(name="*")],
-        "return": None,
-    }
-    if synthesize.default_command is None:
-        synthesize.default(run)
-
-
-LATE = {"train": add_methods, "synthesize": add_synthesis}
-"""Commands whose flags come from dataclasses in heavy modules; built when they are called for."""
+for late in (train, synthesize):
+    app.command(late)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -53,6 +53,23 @@ def read_photograph(source: str | Path | bytes) -> NDArray[np.uint8]:
         raise PhotographError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
+def read_frame(video: str | Path, index: int) -> NDArray[np.uint8]:
+    """Read frame `index`, counted from 0, of a video as (H, W, 3) uint8 RGB; PhotographError where it has none."""
+    import cv2
+
+    path = Path(video)
+    _check_file(path)
+    film = cv2.VideoCapture(str(path))
+    try:
+        film.set(cv2.CAP_PROP_POS_FRAMES, index)
+        found, frame = film.read()
+    finally:
+        film.release()
+    if not found:
+        raise PhotographError(f"{path}: no frame {index} can be read from this video")
+    return np.ascontiguousarray(frame[..., ::-1])
+
+
 def _check_file(path: Path) -> None:
     try:
         if path.is_dir():

@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from deadpan import datasets
 from deadpan.atomic import replacing
-from deadpan.datasets import Sample
+from deadpan.datasets import Sample, VideoFrame
 from deadpan.face_table import FORMAT, prepared_schema
 from deadpan.faces import (
     Detector,
@@ -35,6 +35,7 @@ from deadpan.faces import (
     read_photograph,
     warp,
 )
+from deadpan.photographs import read_frame
 from deadpan.preparation_report import PreparationReport, Skipped, skipped_path
 
 CHUNK = 64  # samples a worker gets at once: 0.2 to 3 s of work, and at most 64 decoded rows on their way back
@@ -97,10 +98,17 @@ def _cores() -> int:
 # --- one sample, in a worker -----------------------------------------------------------------------------------------
 
 
+def read_picture(picture: Path | bytes | VideoFrame) -> NDArray[np.uint8]:
+    """The pixels of a sample's picture, (H, W, 3) uint8 RGB; PhotographError where it cannot be read."""
+    if isinstance(picture, VideoFrame):
+        return read_frame(picture.path, picture.index)
+    return read_photograph(picture)
+
+
 def prepare_sample(sample: Sample, size: int, find: Detector) -> dict[str, Any] | Skipped:
     """One row of the prepared file, or why there is none."""
     try:
-        photograph = read_photograph(sample.picture)
+        photograph = read_picture(sample.picture)
         twin = None if sample.twin is None else read_photograph(sample.twin)
     except PhotographError as error:
         return Skipped(sample.name, "unreadable picture", str(error))

@@ -114,7 +114,7 @@ def described(data: Mapping[str, FaceTable]) -> list[dict[str, Any]]:
             "file": Path(spec).name,
             "pictures": len(table),
             "people": len(table.subjects) or None,
-            "terms": DATASETS[table.dataset].terms,
+            "terms": DATASETS[table.dataset].facts.terms,
         }
         for spec, table in data.items()
     ]

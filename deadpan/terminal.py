@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from deadpan.dataset_check import Check
+from deadpan.datasets import DATASETS
 from deadpan.models import ModelError, card, is_intact, released
 from deadpan.prediction import FaceResult, PhotographResult
 
@@ -85,6 +87,29 @@ def print_card(name: str, console: Console) -> None:
         if key == "sha256":
             text += " (the file matches)" if is_intact(name) else " (THE FILE DIFFERS: reinstall deadpan)"
         table.add_row(key, Text(text or "-"))
+    console.print(table)
+
+
+def print_datasets(console: Console) -> None:
+    """Print one row per data set."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for heading in ("name", "what it is", "people", "expressions", "neutral faces", "terms"):
+        table.add_column(heading, overflow="fold")
+    for name, dataset in DATASETS.items():
+        facts = dataset.facts
+        people = str(facts.counts.get("subjects", ""))
+        row = (facts.title, people, ", ".join(dataset.expressions), facts.neutral, facts.terms)
+        table.add_row(name, *map(Text, row))
+    console.print(table)
+    console.print(Text("\nExpected files and where to request them: docs/data.md", style="dim"))
+
+
+def print_check(found: Check, console: Console) -> None:
+    """Print a copy's numbers beside what is known."""
+    table = Table.grid(padding=(0, 2))
+    for line in found.lines:
+        expected = "" if line.expected is None else f"expected {line.expected:,}"
+        table.add_row(line.what, f"{line.found:,}", Text(expected, style="red" if line.differs else "dim"))
     console.print(table)
 
 

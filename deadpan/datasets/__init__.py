@@ -7,41 +7,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deadpan.datasets import csv, ferplus, folders, synthetic
-from deadpan.datasets.sample import DatasetError, Sample
+from deadpan.datasets.sample import DatasetError, Facts, Sample, VideoFrame
 
-__all__ = ["DATASETS", "Dataset", "DatasetError", "Sample", "read"]
+__all__ = ["DATASETS", "Dataset", "DatasetError", "Facts", "Sample", "VideoFrame", "read"]
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A reader, the expressions that its targets are over, and the terms that a model card repeats."""
+    """A reader, the expressions that its targets are over, and what is publicly known of the data set."""
 
     read: Callable[[Path], list[Sample]]
     expressions: tuple[str, ...]
-    terms: str
+    facts: Facts
 
 
 DATASETS: dict[str, Dataset] = {
-    "csv": Dataset(
-        csv.read,
-        csv.EXPRESSIONS,
-        "the user's own; see the owner of the pictures",
-    ),
-    "ferplus": Dataset(
-        ferplus.read,
-        ferplus.EXPRESSIONS,
-        "votes MIT (Microsoft FER+); the FER2013 photographs come from web searches and have no licence",
-    ),
-    "folders": Dataset(
-        folders.read,
-        folders.EXPRESSIONS,
-        "the user's own; see the owner of the pictures",
-    ),
-    "synthetic": Dataset(
-        synthetic.read,
-        synthetic.EXPRESSIONS,
-        "drawn by deadpan: MakeHuman head CC0, ICT-FaceKit head MIT (USC Institute for Creative Technologies)",
-    ),
+    "csv": Dataset(csv.read, csv.EXPRESSIONS, csv.FACTS),
+    "ferplus": Dataset(ferplus.read, ferplus.EXPRESSIONS, ferplus.FACTS),
+    "folders": Dataset(folders.read, folders.EXPRESSIONS, folders.FACTS),
+    "synthetic": Dataset(synthetic.read, synthetic.EXPRESSIONS, synthetic.FACTS),
 }
 """Every data set by the word that users type."""
 

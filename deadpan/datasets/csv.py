@@ -12,8 +12,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from deadpan.datasets.sample import DatasetError, Sample, check_names, expression_named, one_hot
+from deadpan.datasets.sample import DatasetError, Facts, Sample, check_names, expression_named, one_hot
 from deadpan.expressions import EXPRESSIONS as EXPRESSIONS
+
+FACTS = Facts(
+    title="a table of your own",
+    owner="you, or whoever made the pictures",
+    request="nowhere: it is yours",
+    terms="the user's own; see the owner of the pictures",
+    tree="TABLE.csv or TABLE.parquet with columns path (or image) and expression, or a folder with manifest.csv",
+    neutral="the column neutral, or other pictures of the subject",
+)
 
 KNOWN = frozenset({"path", "image", "expression", "subject", "sequence", "frame", "split", "name", "neutral"})
 

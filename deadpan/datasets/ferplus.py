@@ -19,12 +19,20 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from deadpan.datasets.sample import DatasetError, Sample
+from deadpan.datasets.sample import DatasetError, Facts, Sample
 from deadpan.expressions import EXPRESSIONS as EXPRESSIONS
 
 TREE = (
     "expected a folder with fer2013.csv (kaggle.com, 'Challenges in Representation Learning: Facial Expression "
     "Recognition') and fer2013new.csv (github.com/microsoft/FERPlus), or a Parquet file with images and votes"
+)
+FACTS = Facts(
+    title="FER+ (Barsoum, Zhang, Canton Ferrer, Zhang 2016): votes on the photographs of FER2013",
+    owner="Microsoft (votes); Kaggle (photographs)",
+    request="github.com/microsoft/FERPlus and kaggle.com, 'Challenges in Representation Learning'",
+    terms="votes MIT (Microsoft FER+); the FER2013 photographs come from web searches and have no licence",
+    tree="fer2013.csv, fer2013new.csv",
+    neutral="none",
 )
 BALLOT = (*EXPRESSIONS, "unknown", "nf")
 SPLITS = {"Training": "train", "PublicTest": "public_test", "PrivateTest": "private_test"}

@@ -8,8 +8,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deadpan.datasets.sample import DatasetError, Sample, expression_named, one_hot
+from deadpan.datasets.sample import DatasetError, Facts, Sample, expression_named, one_hot
 from deadpan.expressions import EXPRESSIONS as EXPRESSIONS
+
+FACTS = Facts(
+    title="class folders of your own",
+    owner="you, or whoever made the pictures",
+    request="nowhere: it is yours",
+    terms="the user's own; see the owner of the pictures",
+    tree="happiness/PICTURE, or SPLIT/happiness/PICTURE",
+    neutral="none: people are not known from folders",
+)
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test"})

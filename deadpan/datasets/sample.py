@@ -16,10 +16,44 @@ class DatasetError(ValueError):
 
 
 @dataclass(frozen=True)
+class VideoFrame:
+    """One frame of a video file, counted from 0."""
+
+    path: Path
+    index: int
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is publicly known about a data set: shown by `deadpan data list`, compared by `deadpan data check`."""
+
+    title: str
+    "Full name, with the paper that describes it."
+    owner: str
+    "Who hands it out."
+    request: str
+    "Where to get or request it."
+    terms: str
+    "Licence or terms of use, in a few words; a model card repeats them."
+    tree: str
+    "The expected files below ROOT, one pattern in a line, as the owner distributes them."
+    neutral: str
+    "Where neutral faces of the same people come from, or none."
+    counts: Mapping[str, int] = field(default_factory=dict)
+    "Expected numbers of what the reader returns: subjects, sequences, pictures, and pictures of an expression by name."
+    confirmed: bool = True
+    "Whether the tree could be confirmed from public documentation."
+
+    def absent(self, root: Path, found: str) -> DatasetError:
+        """The error for a tree that is not there: what was found, what is expected, where to request it."""
+        return DatasetError(f"{root}: {found}; expected\n{self.tree}\nof {self.title}, from {self.request}")
+
+
+@dataclass(frozen=True)
 class Sample:
     """One picture of a data set with all that is known about it; landmarks are (x, y) in pixels of the picture."""
 
-    picture: Path | bytes  # a file, or the encoded bytes of one
+    picture: Path | bytes | VideoFrame  # a file, the encoded bytes of one, or a frame of a video
     name: str  # unique in the data set
     target: tuple[float, ...]  # label distribution over the data set's expressions, sums to 1
     subject: str = ""

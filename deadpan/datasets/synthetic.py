@@ -8,8 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from deadpan.datasets.sample import DatasetError, Sample, one_hot
+from deadpan.datasets.sample import DatasetError, Facts, Sample, one_hot
 from deadpan.expressions import EXPRESSIONS as EXPRESSIONS
+
+FACTS = Facts(
+    title="people that deadpan draws",
+    owner="deadpan",
+    request="your own computer: deadpan synthesize ROOT",
+    terms="drawn by deadpan: MakeHuman head CC0, ICT-FaceKit head MIT (USC Institute for Creative Technologies)",
+    tree="synthetic.json, samples.jsonl, PERSON/PICTURE.png",
+    neutral="the twin of every picture",
+)
 
 FORMAT = 1
 TREE = "expected a folder written by `deadpan synthesize`, with synthetic.json and samples.jsonl in it"
