@@ -1,0 +1,116 @@
+"""Who trains and who is tested: folds by subject, so that nobody is on both sides; a leak is an error, never a number.
+
+Subjects are names, "" where a picture's person is unknown. Rows are indices into them.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.int64]
+
+
+class FoldError(ValueError):
+    """Folds that cannot be made, or that would have a person on both sides."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """One division of N pictures; no person is in two of the three parts."""
+
+    name: str  # "3 of 10", or the person who was left out
+    train: Rows
+    validation: Rows  # empty unless an inner fold was asked for
+    test: Rows
+
+
+def person_independent(subjects: Sequence[str], count: int = 10, *, inner: bool = False) -> list[Fold]:
+    """`count` folds of sorted subjects, every `count`-th person in the same one, each fold tested once.
+
+    The custom of the field for CK+, Oulu-CASIA and MMI. With `inner` the fold after the tested one validates instead of
+    training. FoldError where people are unknown or fewer than folds.
+    """
+    people = known_people(subjects)
+    least = 3 if inner else 2
+    if count < least or count > len(people):
+        raise FoldError(f"{count} folds of {len(people)} people: from {least} to as many folds as people can be made")
+    place = {person: index % count for index, person in enumerate(people)}
+    fold_of = np.array([place[subject] for subject in subjects])
+    return [_fold(f"{k + 1} of {count}", fold_of, k, (k + 1) % count if inner else None) for k in range(count)]
+
+
+def leave_one_subject_out(subjects: Sequence[str]) -> list[Fold]:
+    """A fold for each subject, in sorted order; FoldError where people are unknown or there is only one."""
+    people = known_people(subjects)
+    if len(people) < 2:
+        raise FoldError(f"leaving one person out needs at least two; got {len(people)}")
+    index = {person: k for k, person in enumerate(people)}
+    fold_of = np.array([index[subject] for subject in subjects])
+    return [_fold(person, fold_of, k, None) for k, person in enumerate(people)]
+
+
+def fixed_split(
+    splits: Sequence[str], subjects: Sequence[str], train: str, test: str, validation: str | None = None
+) -> Fold:
+    """The data set's own split by name; FoldError for a split without pictures or a person on both sides."""
+    named = np.array(splits)
+    parts = {}
+    for name in (train, test, *([validation] if validation else [])):
+        parts[name] = np.flatnonzero(named == name)
+        if not len(parts[name]):
+            raise FoldError(f"no picture is in the split {name!r}; there are {', '.join(sorted(set(splits)))}")
+    of = {name: [subjects[int(row)] for row in rows] for name, rows in parts.items()}
+    check_unseen(of[train], of[test])
+    empty = np.zeros(0, np.int64)
+    if validation:
+        check_unseen(of[train], of[validation])
+        check_unseen(of[validation], of[test])
+    return Fold(f"{train} / {test}", parts[train], parts[validation] if validation else empty, parts[test])
+
+
+def image_level(subjects: Sequence[str], count: int = 10, seed: int = 0) -> list[Fold]:
+    """Random folds of pictures, for data whose people nobody knows: the same person may be on both sides.
+
+    FoldError where subjects are known; a warning otherwise, since such figures are too good.
+    """
+    if any(subjects):
+        raise FoldError(
+            "folds of pictures would put the same person on both sides, and near-duplicate frames too; the subjects are "
+            "known here: use folds by subject"
+        )
+    if not 2 <= count <= len(subjects):
+        raise FoldError(f"{count} folds of {len(subjects)} pictures cannot be made")
+    warnings.warn(
+        "the people are unknown: folds of pictures flatter, since a person may be on both sides", stacklevel=2
+    )
+    fold_of = np.random.default_rng(seed).permutation(len(subjects)) % count
+    return [_fold(f"{k + 1} of {count}", fold_of, k, None) for k in range(count)]
+
+
+def check_unseen(trained: Iterable[str], tested: Iterable[str]) -> None:
+    """Refuse to test people who were trained on (FoldError with some of their names); "" is nobody."""
+    both = sorted((set(trained) & set(tested)) - {""})
+    if both:
+        some = ", ".join(both[:5]) + (", ..." if len(both) > 5 else "")
+        raise FoldError(f"{len(both)} people are in training and in test: {some}")
+
+
+def known_people(subjects: Sequence[str]) -> list[str]:
+    """The subjects in sorted order; FoldError where a picture's person is unknown."""
+    unknown = sum(not subject for subject in subjects)
+    if unknown or not len(subjects):
+        raise FoldError(
+            f"the person is unknown for {unknown} of {len(subjects)} pictures: folds by subject need a subject for each"
+        )
+    return sorted(set(subjects))
+
+
+def _fold(name: str, fold_of: NDArray[np.int64], test: int, validation: int | None) -> Fold:
+    held = fold_of == (-1 if validation is None else validation)
+    tested = fold_of == test
+    return Fold(name, np.flatnonzero(~tested & ~held), np.flatnonzero(held), np.flatnonzero(tested))
