@@ -80,7 +80,7 @@ def image_level(subjects: Sequence[str], count: int = 10, seed: int = 0) -> list
     """
     if any(subjects):
         raise FoldError(
-            "folds of pictures would put the same person on both sides, and near-duplicate frames too; the subjects are "
+            "folds of pictures would put the same person on both sides, and near-duplicate frames too; the people are "
             "known here: use folds by subject"
         )
     if not 2 <= count <= len(subjects):
