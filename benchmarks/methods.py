@@ -37,6 +37,7 @@ UNET = {**SHARP, "outer_skip": True, "generator_rate": 3e-4}
 RECIPES: dict[str, tuple[dict[str, Any], dict[str, float]]] = {
     # settings, and the epochs of each stage as a multiple of --epochs: 1 in all for what learns to recognise
     "cnn": ({"width": 1.0}, {"epochs": 1}),
+    "cnn/2": ({"width": 0.5}, {"epochs": 1}),  # as wide as the methods are here, a quarter of the arithmetic
     "pixel_difference": (UNET, {"generator_epochs": 0.5, "classifier_epochs": 1}),
     "feature_difference": (UNET, {"generator_epochs": 0.5, "classifier_epochs": 1}),
     "derl": (
@@ -68,15 +69,20 @@ def draw(folder: Path, people: int, seed: int) -> str:
     return str(prepared)
 
 
+def method_of(name: str) -> str:
+    """The method of a row: cnn of cnn/2."""
+    return name.partition("/")[0]
+
+
 def config(name: str, epochs: int) -> Any:
     """The method's settings under a budget of `epochs`."""
     settings, shares = RECIPES[name]
-    return METHODS[name].Config(image_size=SIZE, **settings, **{key: round(epochs * s) for key, s in shares.items()})
+    return METHODS[method_of(name)].Config(image_size=SIZE, **settings, **{key: round(epochs * s) for key, s in shares.items()})
 
 
 def fit(name: str, seed: int, options: argparse.Namespace, data: list[str]) -> Path:
     """Train one method with one seed, or go on with it, or leave it when it is there."""
-    out: Path = options.out / f"{name}-{seed}"
+    out: Path = options.out / f"{name.replace('/', '_')}-{seed}"
     loop = TrainingConfig(
         seed=seed,
         batch_size=32,
@@ -85,7 +91,7 @@ def fit(name: str, seed: int, options: argparse.Namespace, data: list[str]) -> P
         own_neutral=0,
         threads=1,
     )
-    train(name, config(name, options.epochs), data, out, loop, resume=True)
+    train(method_of(name), config(name, options.epochs), data, out, loop, resume=True)
     return out
 
 

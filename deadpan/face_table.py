@@ -77,6 +77,11 @@ class FaceTable:
         """(N,) the index of each row's most likely expression."""
         return np.asarray(self.target.argmax(axis=1), np.int64)
 
+    @property
+    def people(self) -> list[str]:
+        """The subjects that rows of this table show; `subjects` may name more after `take`."""
+        return sorted({self.subjects[index] for index in self.subject if index >= 0})
+
     def take(self, rows: Rows | NDArray[np.bool_]) -> FaceTable:
         """The given rows (indices or a mask), in that order; `subjects` stays as it is."""
         index = np.arange(len(self))[rows]

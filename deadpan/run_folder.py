@@ -113,7 +113,7 @@ def described(data: Mapping[str, FaceTable]) -> list[dict[str, Any]]:
             "dataset": table.dataset,
             "file": Path(spec).name,
             "pictures": len(table),
-            "people": len(table.subjects) or None,
+            "people": len(table.people) or None,
             "terms": DATASETS[table.dataset].facts.terms,
         }
         for spec, table in data.items()
@@ -126,7 +126,7 @@ def provenance(recipe: Mapping[str, Any], data: Mapping[str, FaceTable]) -> dict
         "recipe": recipe,
         "command": command_line(recipe),
         "data": described(data),
-        "subjects": sorted({subject for table in data.values() for subject in table.subjects}),
+        "subjects": sorted({subject for table in data.values() for subject in table.people}),
     }
     if recipe["start"]:
         before = read_provenance(Path(recipe["start"]), recipe["config"]["image_size"])

@@ -138,6 +138,8 @@ def test_some_and_take(tmp_path: Path) -> None:
     assert part.names.tolist() == ["7", "2"] and part.images[:, 0, 0, 0].tolist() == [7, 2]
     assert part.twins[part.twin_index[0], 0, 0, 0] == 207 and part.twin_index[1] == -1
     assert next(ordered(part, 2)).subject.tolist() == [table.subject[7], table.subject[2]]
+    assert part.people == sorted(table.subjects[int(table.subject[row])] for row in (2, 7))
+    assert len(table.people) == 20 == len(part.subjects)
 
 
 def test_errors_of_files(tmp_path: Path) -> None:
