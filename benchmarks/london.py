@@ -51,6 +51,15 @@ def read_pairs(predictor: Predictor, folder: Path) -> list[tuple[FaceResult, Fac
     return pairs
 
 
+def against_rest(model: str, folder: Path) -> float:
+    """Share of the smiles called happiness when the person's own neutral photograph is the rest face."""
+    hits = []
+    for path in sorted(folder.glob("*_neutral.jpg")):
+        smile = path.with_name(path.name.replace("_neutral", "_happiness"))
+        hits.append(Predictor(model, rest_face=path).predict(smile)[0].expression == "happiness")
+    return float(np.mean(hits))
+
+
 def main() -> None:
     """Print the figures and write the sheet."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -66,6 +75,9 @@ def main() -> None:
     margins = np.array([[np.log(f.probabilities["happiness"] / f.probabilities["neutral"]) for f in p] for p in pairs])
     above = (margins[:, 1] > margins[:, 0]).mean()
     print(f"smile more happy than the same person's neutral photograph {above:.1%}")
+    if predictor.compares:
+        share = against_rest(arguments.model, arguments.folder)
+        print(f"smile called happiness against the person's own neutral photograph as rest face {share:.1%}")
     if not predictor.generates:
         return
     made = np.array([distance(smile.neutral, neutral.aligned) for neutral, smile in pairs if smile.neutral is not None])

@@ -77,7 +77,8 @@ def method_of(name: str) -> str:
 def config(name: str, epochs: int) -> Any:
     """The method's settings under a budget of `epochs`."""
     settings, shares = RECIPES[name]
-    return METHODS[method_of(name)].Config(image_size=SIZE, **settings, **{key: round(epochs * s) for key, s in shares.items()})
+    spent = {key: round(epochs * share) for key, share in shares.items()}
+    return METHODS[method_of(name)].Config(image_size=SIZE, **settings, **spent)
 
 
 def fit(name: str, seed: int, options: argparse.Namespace, data: list[str]) -> Path:

@@ -114,7 +114,7 @@ def test_every_setting_says_what_it_is(name: str) -> None:
 
 
 def test_unknown_names_are_refused_with_the_valid_ones() -> None:
-    with pytest.raises(ValueError, match=r"unknown method 'dreal'; known are derl, cnn"):
+    with pytest.raises(ValueError, match=r"unknown method 'dreal'; known are derl, dgcn, "):
         checkpoint.build("dreal", {}, EXPRESSIONS)
     with pytest.raises(ValueError, match=r"derl has no setting 'tetha'; its settings are image_size, width"):
         checkpoint.build("derl", {"tetha": 1}, EXPRESSIONS)

@@ -126,7 +126,7 @@ def test_a_run_begins_from_another_and_leaves_stages_of_no_epochs(drawn: Path, t
             assert torch.equal(after.state_dict()[key], value)
     assert facts["command"].count("deadpan train derl") == 2
     assert "--start generator" in facts["command"]
-    assert facts["subjects"] == ["synthetic/00000", "synthetic/00001"]
+    assert facts["subjects"] == ["synthetic/makehuman-0-00000", "synthetic/makehuman-0-00001"]
     other = METHODS["derl"].Config(width=0.25)
     with pytest.raises(ValueError, match="use the same method, width and image size"):
         train("derl", other, [str(drawn)], tmp_path / "other", TINY, start=tmp_path / "generator")

@@ -9,8 +9,8 @@ from deadpan.methods.errnet import ERRNet
 
 METHODS: dict[str, type[Method]] = {
     "derl": DeRL,
-    "degan": DEGAN,
     "dgcn": DGCN,
+    "degan": DEGAN,
     "errnet": ERRNet,
     "cnn": CNN,
     "pixel_difference": PixelDifference,
