@@ -101,7 +101,7 @@ def _cores() -> int:
 def read_picture(picture: Path | bytes | VideoFrame) -> NDArray[np.uint8]:
     """The pixels of a sample's picture, (H, W, 3) uint8 RGB; PhotographError where it cannot be read."""
     if isinstance(picture, VideoFrame):
-        return read_frame(picture.path, picture.index)
+        return np.ascontiguousarray(np.rot90(read_frame(picture.path, picture.index), -picture.turn // 90))
     return read_photograph(picture)
 
 

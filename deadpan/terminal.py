@@ -98,7 +98,7 @@ def print_datasets(console: Console) -> None:
     for name, dataset in DATASETS.items():
         facts = dataset.facts
         people = str(facts.counts.get("subjects", ""))
-        row = (facts.title, people, ", ".join(dataset.expressions), facts.neutral, facts.terms)
+        row = (facts.title.partition(" (")[0], people, ", ".join(dataset.expressions), facts.neutral, facts.terms)
         table.add_row(name, *map(Text, row))
     console.print(table)
     console.print(Text("\nExpected files and where to request them: docs/data.md", style="dim"))

@@ -102,6 +102,8 @@ def test_a_frame_of_a_video(tmp_path: Path) -> None:
     pixels = read_picture(VideoFrame(path, 2))
     assert pixels.shape == (48, 64, 3)
     assert pixels[..., 2].mean() == pytest.approx(240, abs=6) and pixels[..., 0].mean() < 12
+    turned = read_picture(VideoFrame(path, 2, turn=90))
+    assert turned.shape == (64, 48, 3) and np.array_equal(turned, np.rot90(pixels, -1))
     with pytest.raises(PhotographError, match="no frame 9 can be read"):
         read_frame(path, 9)
     with pytest.raises(PhotographError):

@@ -33,7 +33,7 @@ def prepare_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable
     """Prepare a hand-made list of samples into OUT.parquet."""
 
     def run(samples: list[Sample], *, image_size: int = 64, workers: int = 1) -> PreparationReport:
-        monkeypatch.setitem(DATASETS, "given", Dataset(lambda root: samples, EXPRESSIONS, "free"))
+        monkeypatch.setitem(DATASETS, "given", Dataset(lambda root: samples, EXPRESSIONS, DATASETS["csv"].facts))
         quiet = Console(file=StringIO())
         return prepare("given", tmp_path, tmp_path / "out.parquet", image_size, workers=workers, console=quiet)
 

@@ -6,7 +6,30 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from deadpan.datasets import csv, ferplus, folders, synthetic
+from deadpan.datasets import (
+    affectnet,
+    bp4d,
+    bp4dplus,
+    bu3dfe,
+    bu4dfe,
+    ckplus,
+    cremad,
+    csv,
+    fer2013,
+    ferplus,
+    folders,
+    jaffe,
+    kdef,
+    london,
+    mmi,
+    oulu,
+    rafd,
+    rafdb,
+    sfew,
+    synthetic,
+    videos,
+    yale,
+)
 from deadpan.datasets.sample import DatasetError, Facts, Sample, VideoFrame
 
 __all__ = ["DATASETS", "Dataset", "DatasetError", "Facts", "Sample", "VideoFrame", "read"]
@@ -22,9 +45,27 @@ class Dataset:
 
 
 DATASETS: dict[str, Dataset] = {
-    "csv": Dataset(csv.read, csv.EXPRESSIONS, csv.FACTS),
+    "ckplus": Dataset(ckplus.read, ckplus.EXPRESSIONS, ckplus.FACTS),
+    "oulu": Dataset(oulu.read, oulu.EXPRESSIONS, oulu.FACTS),
+    "mmi": Dataset(mmi.read, mmi.EXPRESSIONS, mmi.FACTS),
+    "bu3dfe": Dataset(bu3dfe.read, bu3dfe.EXPRESSIONS, bu3dfe.FACTS),
+    "bu4dfe": Dataset(bu4dfe.read, bu4dfe.EXPRESSIONS, bu4dfe.FACTS),
+    "bp4d": Dataset(bp4d.read, bp4d.EXPRESSIONS, bp4d.FACTS),
+    "bp4dplus": Dataset(bp4dplus.read, bp4dplus.EXPRESSIONS, bp4dplus.FACTS),
+    "fer2013": Dataset(fer2013.read, fer2013.EXPRESSIONS, fer2013.FACTS),
     "ferplus": Dataset(ferplus.read, ferplus.EXPRESSIONS, ferplus.FACTS),
+    "rafdb": Dataset(rafdb.read, rafdb.EXPRESSIONS, rafdb.FACTS),
+    "affectnet": Dataset(affectnet.read, affectnet.EXPRESSIONS, affectnet.FACTS),
+    "sfew": Dataset(sfew.read, sfew.EXPRESSIONS, sfew.FACTS),
+    "jaffe": Dataset(jaffe.read, jaffe.EXPRESSIONS, jaffe.FACTS),
+    "kdef": Dataset(kdef.read, kdef.EXPRESSIONS, kdef.FACTS),
+    "rafd": Dataset(rafd.read, rafd.EXPRESSIONS, rafd.FACTS),
+    "cremad": Dataset(cremad.read, cremad.EXPRESSIONS, cremad.FACTS),
+    "london": Dataset(london.read, london.EXPRESSIONS, london.FACTS),
+    "yale": Dataset(yale.read, yale.EXPRESSIONS, yale.FACTS),
+    "csv": Dataset(csv.read, csv.EXPRESSIONS, csv.FACTS),
     "folders": Dataset(folders.read, folders.EXPRESSIONS, folders.FACTS),
+    "videos": Dataset(videos.read, videos.EXPRESSIONS, videos.FACTS),
     "synthetic": Dataset(synthetic.read, synthetic.EXPRESSIONS, synthetic.FACTS),
 }
 """Every data set by the word that users type."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from deadpan.datasets.listing import files_below
 from deadpan.datasets.sample import DatasetError, Facts, Sample, expression_named, one_hot
 from deadpan.expressions import EXPRESSIONS as EXPRESSIONS
 
@@ -20,7 +21,6 @@ FACTS = Facts(
     neutral="none: people are not known from folders",
 )
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test"})
 TREE = "expected pictures in folders named after expressions: ROOT/happiness/a.jpg or ROOT/train/happiness/a.jpg"
 
@@ -47,5 +47,5 @@ def _folders(root: Path) -> list[Path]:
 
 def _read_class(root: Path, folder: Path, split: str) -> list[Sample]:
     target = one_hot(expression_named(folder.name, f"folder {folder}"), EXPRESSIONS)
-    pictures = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    pictures = files_below(folder)
     return [Sample(path, path.relative_to(root).as_posix(), target, split=split) for path in pictures]

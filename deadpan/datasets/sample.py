@@ -17,10 +17,11 @@ class DatasetError(ValueError):
 
 @dataclass(frozen=True)
 class VideoFrame:
-    """One frame of a video file, counted from 0."""
+    """One frame of a video file, counted from 0, and by how many degrees clockwise to turn it upright."""
 
     path: Path
     index: int
+    turn: int = 0  # 0, 90, 180 or 270
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,87 @@
+"""What lies in a folder of a data set, without the files that operating systems leave behind."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+
+PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
+VIDEOS = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".flv", ".wmv", ".mpg", ".mpeg"})
+
+
+def visible(folder: Path) -> list[Path]:
+    """What `folder` holds, sorted by name, without .DS_Store, ._name and Thumbs.db; empty if it is no folder."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.name[0] != "." and path.name.lower() != "thumbs.db")
+
+
+def folders(folder: Path) -> list[Path]:
+    """The folders in `folder`, sorted by name."""
+    return [path for path in visible(folder) if path.is_dir()]
+
+
+def frames(folder: Path) -> list[Path]:
+    """The pictures in `folder` whose names end in a number, in the order of those numbers."""
+    found = (path for path in visible(folder) if path.suffix.lower() in PICTURES and path.is_file())
+    return sorted((path for path in found if path.stem[-1:].isdigit()), key=lambda path: (number(path), path.name))
+
+
+def number(path: Path) -> int:
+    """The number at the end of a file's name: 11 for S005_001_00000011.png; -1 if there is none."""
+    digits = re.search(r"(\d+)$", path.stem)
+    return int(digits[1]) if digits else -1
+
+
+def nested(root: Path, depth: int) -> Iterator[Path]:
+    """`root` and the folders below it, nearest first, down to `depth` levels."""
+    level = [root] if root.is_dir() else []
+    for _ in range(depth + 1):
+        yield from level
+        level = [inner for folder in level for inner in folders(folder)]
+
+
+def holding(root: Path, pattern: str, depth: int = 2) -> Path | None:
+    """The nearest folder, `root` or below it, that holds a folder whose whole name matches `pattern`."""
+    wanted = re.compile(pattern, re.IGNORECASE)
+    for folder in nested(root, depth):
+        if any(wanted.fullmatch(inner.name) for inner in folders(folder)):
+            return folder
+    return None
+
+
+def middle(frames: int, wanted: int) -> range:
+    """The `wanted` frames in the middle of a sequence of `frames` that starts neutral: never the first."""
+    last = min(frames, (frames + wanted + 1) // 2)
+    return range(max(1, last - wanted), last)
+
+
+def summary(root: Path) -> str:
+    """What was found at `root`, for the error that says it is not the data set."""
+    if not root.is_dir():
+        return "is not a folder" if root.exists() else "does not exist"
+    names = [path.name for path in visible(root)]
+    return f"holds {', '.join(names[:5])}{' ...' if len(names) > 5 else ''}" if names else "is empty"
+
+
+def files_below(root: Path, suffixes: frozenset[str] = PICTURES) -> list[Path]:
+    """Every visible file below `root` that ends in one of `suffixes`, in any case and at any depth, sorted."""
+    found = (path for path in root.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
+    return sorted(path for path in found if not any(part[0] == "." for part in path.relative_to(root).parts))
+
+
+def frame_count(video: Path) -> int:
+    """How many frames a video has, by decoding where its header says nothing; 0 if it cannot be opened."""
+    film = cv2.VideoCapture(str(video))
+    try:
+        count = int(film.get(cv2.CAP_PROP_FRAME_COUNT)) if film.isOpened() else 0
+        if film.isOpened() and count <= 0:  # streams such as Flash may carry no length
+            count = 0
+            while film.grab():
+                count += 1
+    finally:
+        film.release()
+    return count

@@ -1,0 +1,145 @@
+"""MMI Facial Expression Database: short videos that start and end neutral, with XML annotations.
+
+M. Pantic, M. Valstar, R. Rademaker, L. Maat, "Web-based database for facial expression analysis", ICME 2005, and
+M. Valstar, M. Pantic, LREC 2010. Owner: the MMI group (Imperial College London, University of Twente); request an
+account at mmifacedb.eu. A download holds Sessions/NUMBER with session.xml (the view), S001-001.avi (person-clip),
+S001-001.xml (Metatag Emotion) and, for some, S001-001-oao_aucs.xml (action units).
+
+That tree is what public code of several groups reads. Not confirmed by the owner's own documentation, and assumed: the
+emotion codes 1 to 6 (higher ones are no basic expression and are left out), that the person is the first part of a
+clip's name, the views 0 frontal, 1 profile, 2 both side by side, and that profile clips and the frontal ones that are
+not 480 pixels high lie on their side and have to be turned upright.
+
+Used: of clips with an emotion the first frame as neutral and the middle ones as the emotion; still pictures with an
+emotion as single photographs. Not used: profile clips (but see `profile`), the timing of the action units, the sound.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import cv2
+
+from deadpan.datasets.listing import PICTURES, middle, nested, summary, visible
+from deadpan.datasets.sample import DatasetError, Facts, Sample, VideoFrame, check_names, one_hot
+
+EXPRESSIONS = ("neutral", "anger", "disgust", "fear", "happiness", "sadness", "surprise")
+
+FACTS = Facts(
+    title="MMI Facial Expression Database (Pantic, Valstar, Rademaker, Maat 2005; Valstar, Pantic 2010)",
+    owner="the MMI group, Imperial College London and University of Twente",
+    request="mmifacedb.eu",
+    terms="signed agreement; non-commercial research",
+    tree=(
+        "Sessions/1/session.xml\n"
+        "Sessions/1/S001-001.avi\n"
+        "Sessions/1/S001-001.xml (Metatag Emotion)\n"
+        "Sessions/1/S001-001-oao_aucs.xml (optional)"
+    ),
+    neutral="the first frame of every video",
+    confirmed=False,
+)
+CODES = dict(enumerate(("anger", "disgust", "fear", "happiness", "sadness", "surprise"), start=1))
+VIEWS = {"0": "frontal", "1": "profile", "2": "both"}
+CLIP = re.compile(r"(S\d+)-\d+")
+VIDEOS = frozenset({".avi", ".mp4", ".mov", ".mpg", ".mpeg"})
+
+
+def read(root: Path, wanted: int = 3, profile: bool = False) -> list[Sample]:
+    """The first frame (neutral) and the `wanted` middle frames (the emotion) of every clip with an emotion.
+
+    Clips in profile are left out unless `profile`. A video that cannot be opened is given as its frame 0, so that
+    preparing lists it. DatasetError if the tree is not there or an annotation is damaged.
+    """
+    if wanted < 1:
+        raise ValueError(f"wanted must be at least 1, got {wanted}")
+    samples: list[Sample] = []
+    clips = 0
+    for clip in _clips(root):
+        clips += 1
+        code = _emotion(clip)
+        view = _view(clip)
+        if code in CODES and (profile or view != "profile"):
+            samples += _samples(clip, CODES[code], view, wanted)
+    if not samples:
+        raise FACTS.absent(root, f"{clips} clips, none of them with an emotion from 1 to 6" if clips else summary(root))
+    check_names(samples, root)
+    return samples
+
+
+def _clips(root: Path) -> Iterator[Path]:
+    for folder in nested(root, depth=3):
+        for path in visible(folder):
+            if CLIP.fullmatch(path.stem) and path.suffix.lower() in VIDEOS | PICTURES and path.is_file():
+                yield path
+
+
+def _samples(clip: Path, expression: str, view: str, wanted: int) -> Iterator[Sample]:
+    subject = clip.stem.split("-")[0]
+    name = f"{clip.parent.name}/{clip.name}"
+    attributes: dict[str, str | float] = {"view": view, **_action_units(clip)}
+    if clip.suffix.lower() in PICTURES:
+        target = one_hot(expression, EXPRESSIONS)
+        yield Sample(clip, name, target, subject, attributes={"part": "peak", **attributes})
+        return
+    count, height = _measure(clip)
+    turn = {"profile": 270, "frontal": 0 if height in (0, 480) else 90}.get(view, 0)
+    chosen = [(index, expression, "peak") for index in middle(count, wanted)]
+    for index, word, part in [(0, "neutral", "neutral"), *chosen] if chosen else [(0, expression, "peak")]:
+        yield Sample(
+            picture=VideoFrame(clip, index, turn),
+            name=f"{name}#{index}",
+            target=one_hot(word, EXPRESSIONS),
+            subject=subject,
+            sequence=name,
+            frame=index,
+            attributes={"part": part, "phase": index / max(1, count - 1), **attributes},
+        )
+
+
+def _measure(clip: Path) -> tuple[int, int]:
+    """How many frames a video has and how high they are; zeros if it cannot be opened."""
+    film = cv2.VideoCapture(str(clip))
+    try:
+        if not film.isOpened():
+            return 0, 0
+        return max(0, int(film.get(cv2.CAP_PROP_FRAME_COUNT))), int(film.get(cv2.CAP_PROP_FRAME_HEIGHT))
+    finally:
+        film.release()
+
+
+def _elements(path: Path, tag: str) -> list[ElementTree.Element]:
+    """The elements of that name in an XML file, none if there is no file; DatasetError if it is not XML."""
+    if not path.is_file():
+        return []
+    try:
+        tree = ElementTree.parse(path)
+    except (ElementTree.ParseError, OSError, ValueError) as error:
+        raise DatasetError(f"{path}: expected an XML annotation with {tag} elements, got {error}") from error
+    return [element for element in tree.iter() if element.tag.lower() == tag.lower()]
+
+
+def _emotion(clip: Path) -> int | None:
+    path = clip.with_suffix(".xml")
+    for element in _elements(path, "Metatag"):
+        if element.get("Name", "").lower() == "emotion":
+            value = element.get("Value", "").strip()
+            if value.isdigit():
+                return int(value)
+            raise DatasetError(f"{path}: expected the emotion as a number, got {value!r}")
+    return None
+
+
+def _view(clip: Path) -> str:
+    tracks = _elements(clip.with_name("session.xml"), "track")
+    own = [track for track in tracks if clip.stem in track.get("filename", "")]
+    return next((VIEWS.get(track.get("view", ""), "") for track in own or tracks), "")
+
+
+def _action_units(clip: Path) -> dict[str, float]:
+    path = clip.with_name(f"{clip.stem}-oao_aucs.xml")
+    numbers = [element.get("Number", "") for element in _elements(path, "ActionUnit")]
+    return {f"AU{number.zfill(2)}": 1.0 for number in numbers if number}

@@ -1,0 +1,105 @@
+"""Oulu-CASIA NIR&VIS facial expression database: six posed expressions, two cameras, three lights.
+
+G. Zhao, X. Huang, M. Taini, S. Z. Li, M. Pietikäinen, "Facial expression recognition from near-infrared videos", Image
+and Vision Computing 29, 2011. Owner: University of Oulu (Center for Machine Vision and Signal Analysis); request there.
+The original pictures lie in VL (visible) and NI (near infrared), the owner's cropped faces in VL_Acropped and
+NI_Acropped; below each are LIGHT/PERSON/EXPRESSION/000.jpeg ..., from neutral to the peak. The tree is what public
+code of several groups reads; the folder above (OriginalImg, B_OriginalImg, PreProcess_Img, PreProcessImg, PreProcess
+...) differs between copies, so the cameras' folders are looked for, up to three levels down.
+
+Used: the first frame of a sequence as neutral and its last frames as the expression; one camera and one light, the
+field's usual VL and Strong unless told otherwise. Not used: the video files (.avi) of the original distribution.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deadpan.datasets.listing import folders, frames, holding, number, summary
+from deadpan.datasets.sample import Facts, Sample, check_names, expression_named, one_hot
+
+EXPRESSIONS = ("neutral", "anger", "disgust", "fear", "happiness", "sadness", "surprise")
+
+FACTS = Facts(
+    title="Oulu-CASIA NIR&VIS facial expression database (Zhao, Huang, Taini, Li, Pietikäinen 2011)",
+    owner="University of Oulu, Center for Machine Vision and Signal Analysis",
+    request="oulu.fi, Center for Machine Vision and Signal Analysis, Oulu-CASIA",
+    terms="signed agreement; non-commercial research",
+    tree=(
+        "OriginalImg/VL/Strong/P001/Anger/000.jpeg (cameras VL, NI; lights Strong, Weak, Dark)\n"
+        "PreProcess_Img/VL_Acropped/Strong/P001/Anger/000.jpeg (cropped faces; either of the two is enough)"
+    ),
+    neutral="the first frame of every sequence",
+    counts={
+        "subjects": 80,
+        "sequences": 480,
+        "pictures": 1920,
+        "neutral": 480,
+        **dict.fromkeys(EXPRESSIONS[1:], 240),
+    },
+)
+CAMERAS = {"VL": "VL", "VIS": "VL", "NI": "NI", "NIR": "NI"}
+LIGHTS = ("Strong", "Weak", "Dark")
+IMAGES = {"OriginalImg": "", "PreProcess_Img": "_Acropped"}  # what stands behind the camera in the folder's name
+
+
+def read(
+    root: Path,
+    images: str = "OriginalImg",
+    camera: str = "VL",
+    light: str = "Strong",
+    last: int = 3,
+    all_frames: bool = False,
+) -> list[Sample]:
+    """The first frame (neutral) and the `last` frames (the expression) of every sequence of one camera and light.
+
+    `images` is OriginalImg or PreProcess_Img (cropped faces), `camera` VL or NI, `light` Strong, Weak, Dark or "all";
+    `all_frames` adds the frames between as the expression, part "onset". DatasetError if the tree is not there.
+    """
+    if images not in IMAGES or camera not in CAMERAS or light not in (*LIGHTS, "all") or last < 1:
+        raise ValueError(
+            f"expected images {' or '.join(IMAGES)}, camera VL or NI, light {', '.join(LIGHTS)} or all, last from 1; "
+            f"got {images!r}, {camera!r}, {light!r}, {last}"
+        )
+    name = CAMERAS[camera] + IMAGES[images]
+    parent = holding(root, name, depth=3)
+    if parent is None:
+        raise FACTS.absent(root, f"{summary(root)}, and no folder {name} in it")
+    base = next(folder for folder in folders(parent) if folder.name.lower() == name.lower())
+    samples: list[Sample] = []
+    for lit in folders(base):
+        if lit.name in LIGHTS and light in (lit.name, "all"):
+            for person in folders(lit):
+                for folder in folders(person):
+                    about = {"camera": CAMERAS[camera], "light": lit.name}
+                    samples += _sequence(folder, base, about, last, all_frames, cropped=bool(IMAGES[images]))
+    if not samples:
+        raise FACTS.absent(root, f"{base} has no sequence under {light} light")
+    check_names(samples, root)
+    return samples
+
+
+def _sequence(
+    folder: Path, base: Path, about: dict[str, str], last: int, all_frames: bool, cropped: bool
+) -> list[Sample]:
+    expression = expression_named(folder.name, f"folder {folder}")
+    pictures = frames(folder)
+    samples = []
+    for index, path in enumerate(pictures):
+        part = "neutral" if index == 0 else "peak" if index >= len(pictures) - last else "onset"
+        if part == "onset" and not all_frames:
+            continue
+        phase = index / max(1, len(pictures) - 1)
+        samples.append(
+            Sample(
+                picture=path,
+                name=path.relative_to(base.parent).as_posix(),
+                target=one_hot("neutral" if part == "neutral" else expression, EXPRESSIONS),
+                subject=folder.parent.name,
+                sequence=folder.relative_to(base.parent).as_posix(),
+                frame=number(path),
+                cropped=cropped,
+                attributes={"part": part, "phase": phase, **about},
+            )
+        )
+    return samples

@@ -1,0 +1,68 @@
+"""Videos of your own, sorted into one folder per expression: ROOT/happiness/ANNA.mp4, or with a folder per person.
+
+Every tenth frame of each video is taken. Who is seen is known from ROOT/happiness/ANNA/CLIP.mp4, and from the name of
+the file where the same name stands under two expressions or more (ROOT/neutral/ANNA.mp4 next to it); other files are of
+people unknown. Folders train, validation and test may stand above the expressions.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+from deadpan.datasets.folders import SPLITS
+from deadpan.datasets.listing import VIDEOS, files_below, frame_count, summary
+from deadpan.datasets.sample import Facts, Sample, VideoFrame, expression_named, one_hot
+from deadpan.expressions import EXPRESSIONS as EXPRESSIONS
+
+FACTS = Facts(
+    title="videos of your own in class folders",
+    owner="you, or whoever made the videos",
+    request="nowhere: it is yours",
+    terms="the user's own; see the owner of the videos",
+    tree="happiness/PERSON.mp4 or happiness/PERSON/CLIP.mp4 (SPLIT/happiness/... with splits)",
+    neutral="videos in the folder neutral, of people whose names stand under other expressions too",
+)
+STEP = 10  # frames: a third of a second at 30 per second
+
+
+def read(root: Path, step: int = STEP) -> list[Sample]:
+    """Every `step`-th frame of every video below `root`; DatasetError for a folder that is no expression, or none."""
+    if step < 1:
+        raise ValueError(f"step must be at least 1 frame, got {step}")
+    clips = [_Clip(path, root) for path in files_below(root, VIDEOS)]
+    if not clips:
+        raise FACTS.absent(root, summary(root))
+    shown = defaultdict(set)
+    for clip in clips:
+        shown[clip.stem].add(clip.expression)
+    return [sample for clip in clips for sample in clip.samples(step, named=len(shown[clip.stem]) > 1)]
+
+
+class _Clip:
+    """One video and what its place says."""
+
+    def __init__(self, path: Path, root: Path) -> None:
+        self.path, self.name = path, path.relative_to(root).as_posix()
+        folders = list(path.relative_to(root).parts[:-1])
+        self.split = folders.pop(0) if folders and folders[0].lower() in SPLITS else ""
+        if not folders:
+            raise FACTS.absent(root, f"{self.name} lies in no folder of an expression")
+        self.expression = expression_named(folders[0], f"folder of {path}")
+        self.person = folders[1] if len(folders) > 1 else ""
+        self.stem = path.stem
+
+    def samples(self, step: int, named: bool) -> list[Sample]:
+        """Its frames; a video that cannot be opened gives frame 0, so that it is reported and not forgotten."""
+        return [
+            Sample(
+                VideoFrame(self.path, index),
+                f"{self.name}#{index}",
+                one_hot(self.expression, EXPRESSIONS),
+                subject=self.person or (self.stem if named else ""),
+                sequence=self.name,
+                frame=index,
+                split=self.split,
+            )
+            for index in range(0, max(frame_count(self.path), 1), step)
+        ]
