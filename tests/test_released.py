@@ -47,3 +47,16 @@ def test_derl_leaves_less_residue_on_a_face_at_rest_than_on_a_smile(photos: list
     people = {stem.split("_")[1] for stem in found}
     more = sum((found[f"london_{p}_{smile}"] or 0) > (found[f"london_{p}_{rest}"] or 0) for p in people)
     assert more > len(people) / 2
+
+
+def test_mild_smiles_are_seen_better_against_the_persons_own_face_at_rest(photos: list[Path]) -> None:
+    by_name = {path.stem: path for path in photos}
+    people = [stem.removesuffix("_neutral") for stem in by_name if stem.startswith("london") and "neutral" in stem]
+    alone, right = Predictor("dgcn"), {"alone": 0, "against": 0}
+    for person in people:
+        smile, rest = by_name[f"{person}_happiness"], by_name[f"{person}_neutral"]
+        against = Predictor("dgcn", rest_face=rest)
+        assert against.predict(rest)[0].expression == "neutral"
+        right["alone"] += alone.predict(smile)[0].expression == "happiness"
+        right["against"] += against.predict(smile)[0].expression == "happiness"
+    assert right["against"] == len(people) > right["alone"]
