@@ -36,7 +36,7 @@ def test_the_whole_chain(tmp_path: Path, girl: Path, capsys: pytest.CaptureFixtu
         (["train", "derl", "--data", "x.parquet", "--out", "run"], "x.parquet does not exist"),
         (["train", "derl", "--data", "x", "--out", "run", "--tetha", "3"], "Known options: --data, --out"),
         (["train", "dreal", "--data", "x", "--out", "run"], "dreal"),
-        (["prepare", "moon", "root", "out.parquet"], "unknown data set 'moon'; known are csv, ferplus"),
+        (["prepare", "moon", "root", "out.parquet"], "unknown data set 'moon'; known are ckplus, oulu"),
         (["export", "nowhere"], "does not exist"),
         (["score", "nowhere", "x.parquet"], "no model named 'nowhere'"),
         (["synthesize", "out", "--people", "0"], "people"),
