@@ -157,7 +157,7 @@ class Predictor:
         """The only face of the photograph as the model sees it, (S, S, 3)."""
         if not self.compares:
             reason = "it does not compare the face with a neutral one, so that a rest face has no place in it"
-            raise RestFaceError(f"the model {self.name} takes no rest face: {reason}")
+            raise RestFaceError(f"the model {self.name} takes no rest face: {reason}; the released model dgcn does")
         pixels = _pixels(photograph)
         faces = self.detector(pixels)
         if len(faces) != 1:

@@ -60,7 +60,9 @@ def print_models(console: Console) -> None:
             table.add_row(name, Text(str(error), style="red"))
             continue
         side = facts.get("image_size", "?")
-        metrics = "\n".join(f"{key} {value}" for key, value in flat(facts.get("metrics", {})).items())
+        figures = flat(facts.get("metrics", {}))
+        brief = {key: value for key, value in figures.items() if key.endswith(".accuracy")} or figures
+        metrics = "\n".join(f"{key} {value}" for key, value in brief.items())
         size = f"{path.stat().st_size / 1e6:.1f} MB"
         expressions = ", ".join(facts.get("expressions", []))
         table.add_row(name, str(facts.get("method", "?")), size, f"{side} x {side}", Text(expressions), Text(metrics))
