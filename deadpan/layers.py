@@ -1,4 +1,4 @@
-"""What several papers use identically: the local CNN of DeRL and DE-GAN, and the losses of generators on pairs."""
+"""What several papers use identically: the local CNN of DeRL and DE-GAN, losses of generators, cross-entropy."""
 
 from __future__ import annotations
 
@@ -38,3 +38,8 @@ def changed_l1(generated: Tensor, neutral: Tensor, image: Tensor, change_weight:
     change = F.avg_pool2d((image - neutral).abs().mean(1, keepdim=True), 5, stride=1, padding=2)  # (N, 1, S, S)
     weight = 1 + change_weight * change / 0.2
     return (weight * (generated - neutral).abs()).mean() / weight.mean()
+
+
+def classification_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy with a label distribution, (N, K) each, in full precision."""
+    return F.cross_entropy(logits.float(), target)

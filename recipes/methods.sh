@@ -4,7 +4,7 @@
 #     recipes/methods.sh METHOD small|paper OUT PEOPLE.parquet [PHOTOGRAPHS.parquet@SPLIT]
 #
 # METHOD   derl, dgcn, degan, errnet, cnn, pixel_difference or feature_difference
-# small    half the width at 64 px, one core, 270,000 pictures: under three hours each on a core of 2020s servers
+# small    half the width at 64 px, one core, 270,000 pictures
 # paper    full width at the method's own size (derl, dgcn 64; degan 96; errnet 128), 2 million pictures, one GPU
 # OUT      the run folder; a run that was stopped goes on
 # PEOPLE, PHOTOGRAPHS: prepared at the method's size (`deadpan prepare ... --image-size S`). With photographs, a tenth of a

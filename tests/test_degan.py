@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from deadpan import checkpoint
 from deadpan.expressions import EXPRESSIONS
-from deadpan.layers import changed_l1
+from deadpan.layers import changed_l1, classification_loss
 from deadpan.method import Batch, Stage
 from deadpan.methods.degan import (
     DEGAN,
@@ -22,7 +22,6 @@ from deadpan.methods.degan import (
     Discriminator,
     Encoder,
     NeutralDecoder,
-    expression_loss,
     identity_loss,
     reconstruction_loss,
     wanted_identity,
@@ -126,10 +125,10 @@ def test_more_people_than_codes_are_refused_with_what_to_pass() -> None:
     stage(method, "classifier").step(make_batch(32))  # needs no identity
 
 
-def test_expression_loss_by_hand() -> None:
+def test_classification_loss_by_hand() -> None:
     logits = torch.tensor([[0.0, math.log(3.0)]])  # probabilities 1/4 and 3/4
     target = torch.tensor([[0.2, 0.8]])
-    assert expression_loss(logits, target).item() == pytest.approx(-0.2 * math.log(0.25) - 0.8 * math.log(0.75))
+    assert classification_loss(logits, target).item() == pytest.approx(-0.2 * math.log(0.25) - 0.8 * math.log(0.75))
 
 
 def test_identity_loss_leaves_out_unknown_people() -> None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from deadpan import checkpoint
 from deadpan.expressions import EXPRESSIONS
+from deadpan.layers import classification_loss
 from deadpan.method import Batch
 from deadpan.methods.dgcn import (
     DGCN,
@@ -20,7 +21,6 @@ from deadpan.methods.dgcn import (
     DGCNConfig,
     Encoder,
     Generator,
-    classification_loss,
     rest_loss,
     separation_loss,
 )

@@ -32,7 +32,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from deadpan.layers import LocalCNN, adversarial_loss, changed_l1
+from deadpan.layers import LocalCNN, adversarial_loss, changed_l1, classification_loss
 from deadpan.method import Batch, Method, Prediction, Shown, Stage, constant_then_linear, cosine, one_cycle
 
 
@@ -233,11 +233,6 @@ class Classifier(nn.Module):
         return self.final(joined), [logits for _, logits in answers]
 
 
-def expression_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy with a label distribution: of the discriminator on real and made faces, and of every classifier."""
-    return F.cross_entropy(logits.float(), target)
-
-
 def identity_loss(logits: Tensor, subject: Tensor) -> Tensor:
     """Cross-entropy with the identity, averaged over the faces that have one (subject >= 0); 0 if none has."""
     known = subject >= 0
@@ -332,7 +327,7 @@ class DEGAN(Method):
         read: Verdict = self.discriminator(made)
         self.discriminator.requires_grad_(True)
         fooled = adversarial_loss(read.real.float(), True)
-        expression = expression_loss(read.expression, batch.target)
+        expression = classification_loss(read.expression, batch.target)
         told = identity_loss(read.identity, wanted)
         kept = reconstruction_loss(made, batch.image, own)
         loss_g = c.adversarial * fooled + c.expression * expression + c.identity * told + c.reconstruction * kept
@@ -371,7 +366,7 @@ class DEGAN(Method):
         self.discriminator.train()
         real: Verdict = self.discriminator(batch.image)
         fake: Verdict = self.discriminator(made)
-        loss = expression_loss(real.expression, batch.target) + identity_loss(real.identity, batch.subject)
+        loss = classification_loss(real.expression, batch.target) + identity_loss(real.identity, batch.subject)
         loss = loss + adversarial_loss(real.real.float(), True) + adversarial_loss(fake.real.float(), False)
         self.descend(self.optimizers["discriminator"], loss)
         return loss.detach()
@@ -390,9 +385,9 @@ class DEGAN(Method):
 
     def classification_total(self, final: Tensor, local: list[Tensor], target: Tensor) -> Tensor:
         """The sum over i of lambda_i * loss_i."""
-        total = self.config.lambda_final * expression_loss(final, target)
+        total = self.config.lambda_final * classification_loss(final, target)
         for logits in local:
-            total = total + self.config.lambda_local * expression_loss(logits, target)
+            total = total + self.config.lambda_local * classification_loss(logits, target)
         return total
 
     def begin_joint(self) -> None:

@@ -33,7 +33,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from deadpan.layers import LocalCNN, adversarial_loss, changed_l1
+from deadpan.layers import LocalCNN, adversarial_loss, changed_l1, classification_loss
 from deadpan.method import Batch, Method, Prediction, Shown, Stage, constant_then_linear, cosine, one_cycle
 
 
@@ -211,11 +211,6 @@ class ExpressionCritic(nn.Module):
         """(N, 3, S, S) -> logits (N, K)."""
         logits: Tensor = self.layers(image)
         return logits
-
-
-def classification_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """One loss_i of stage 2, i = 1..5: cross-entropy with a label distribution."""
-    return F.cross_entropy(logits.float(), target)
 
 
 class DeRL(Method):

@@ -37,7 +37,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
-from deadpan.layers import changed_l1
+from deadpan.layers import changed_l1, classification_loss
 from deadpan.method import Batch, Method, Prediction, Shown, Stage, constant_then_linear, one_cycle
 
 Contrast = Literal["diff", "absdiff", "concat"]
@@ -220,11 +220,6 @@ def rest_loss(contrast: Tensor, neutral: Tensor) -> Tensor:
     """
     squared = contrast.float().square().sum(1)  # (N,)
     return (squared * neutral).sum() / neutral.sum().clamp(min=1) / (squared.mean() + 1e-4)
-
-
-def classification_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy with a label distribution."""
-    return F.cross_entropy(logits.float(), target)
 
 
 class DGCN(Method):

@@ -56,7 +56,7 @@ class ERRNetConfig:
     width: float = 1.0
     "Channel multiplier; 0.5 trains on two CPU cores [ours]."
     stem_stride: int = 1
-    "Stride of the first layer; 2 spares the layers of full size, three times as fast on a CPU [ours]."
+    "Stride of the first layer; 2 spares the layers of full size, for a CPU [ours]."
     output: Literal["residual", "neutral"] = "residual"
     "What the decoder makes [paper: the residual image; the other is its ablation]."
     segments: bool = True
