@@ -1,10 +1,35 @@
-"""What several papers use identically: the local CNN of DeRL and DE-GAN, losses of generators, cross-entropy."""
+"""What several papers use identically: local CNN, residual block, losses of generators, cross-entropy."""
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions around a shortcut, normalised before each (doi 10.1007/978-3-319-46493-0_38)."""
+
+    def __init__(self, before: int, after: int, stride: int = 1) -> None:
+        super().__init__()
+        self.enter = nn.Sequential(nn.BatchNorm2d(before), nn.ReLU())
+        self.residual = nn.Sequential(
+            nn.Conv2d(before, after, 3, stride=stride, padding=1, bias=False),
+            nn.BatchNorm2d(after),
+            nn.ReLU(),
+            nn.Conv2d(after, after, 3, padding=1, bias=False),
+        )
+        self.shortcut: nn.Module = nn.Identity()
+        if stride > 1 or before != after:
+            pool = nn.AvgPool2d(stride) if stride > 1 else nn.Identity()
+            self.shortcut = nn.Sequential(pool, nn.Conv2d(before, after, 1, bias=False))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, before, H, W) -> (N, after, H / stride, W / stride)."""
+        entered = self.enter(x)
+        shortcut = x if isinstance(self.shortcut, nn.Identity) else self.shortcut(entered)
+        out: Tensor = self.residual(entered) + shortcut
+        return out
 
 
 class LocalCNN(nn.Module):

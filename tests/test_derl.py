@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 
 from deadpan import checkpoint
 from deadpan.expressions import EXPRESSIONS
-from deadpan.layers import adversarial_loss, changed_l1
+from deadpan.layers import ResidualBlock, adversarial_loss, changed_l1
 from deadpan.methods.derl import DeRL, DeRLConfig, Generator
 from tests.test_methods import make_batch, small
 
@@ -115,24 +116,33 @@ def test_sizes_are_powers_of_two() -> None:
         small("derl", image_size=48)
 
 
-def test_the_joint_stage_moves_the_generator_but_holds_its_faces() -> None:
-    method = checkpoint.build("derl", {"width": 0.125, "joint_epochs": 1}, EXPRESSIONS)
+def test_the_joint_stage_holds_pairs_to_the_truth_and_others_to_stage_1() -> None:
+    method = checkpoint.build("derl", {"width": 0.125, "joint_epochs": 1, "joint_theta": 2.0}, EXPRESSIONS)
     assert isinstance(method, DeRL)
     stage = method.stages()[2]
     assert stage.begin is not None
     stage.begin()
     batch = make_batch(64)
     before = copy.deepcopy(method.generator.state_dict())
-    held = [float(stage.step(batch)["held_l1"]) for _ in range(4)]
-    assert held[0] == 0
-    assert 0 < held[-1] < 0.1
+    logged = [stage.step(batch) for _ in range(4)]
+    assert logged[-1]["l1"] < logged[0]["l1"]
+    assert 0 < logged[-1]["held_l1"] < 0.5
     after, teacher = method.generator.state_dict(), method.teacher.state_dict()
     assert all(torch.equal(teacher[key], value) for key, value in before.items())
-    still = [key for key in ("encoder.2.0.weight", "decoder.1.0.weight") if torch.equal(after[key], before[key])]
-    assert not still
-    running = [key for key in before if "running" in key]
-    assert running
-    assert all(torch.equal(after[key], before[key]) for key in running)
+    assert not any(torch.equal(after[key], before[key]) for key in ("encoder.2.0.weight", "decoder.1.0.weight"))
+    alone = dataclasses.replace(batch, paired=torch.zeros_like(batch.paired))
+    assert "l1" not in stage.step(alone)
+    together = dataclasses.replace(batch, paired=torch.ones_like(batch.paired))
+    assert "held_l1" not in stage.step(together)
+
+
+def test_blocks_refine_encoder_layers_and_keep_their_shapes() -> None:
+    plain, refined = (Generator(DeRLConfig(width=0.125, blocks=n)).eval() for n in (0, 2))
+    image = make_batch(64).image
+    shapes = [[part.shape for part in generator(image)[1]] for generator in (plain, refined)]
+    assert shapes[0] == shapes[1]
+    blocks = [sum(isinstance(layer, ResidualBlock) for layer in e.children()) for e in refined.encoder]
+    assert blocks == [2, 2, 2, 2, 0, 0]  # none at 2x2 and 1x1
 
 
 def test_the_critic_teaches_the_generator_on_unpaired_faces_alone() -> None:

@@ -354,3 +354,19 @@ def test_it_is_built_by_name() -> None:
     assert isinstance(small("dgcn"), DGCN)
     with pytest.raises(ValueError, match="dgcn has no setting 'branches'"):
         checkpoint.build("dgcn", {"branches": [1]}, EXPRESSIONS)
+
+
+def test_the_embedding_inherits_what_the_generator_has_learnt() -> None:
+    method = checkpoint.build("dgcn", {"width": 0.125, "blocks": 1, "inherit": True}, EXPRESSIONS)
+    assert isinstance(method, DGCN)
+    contrast = method.stages()[1]
+    before = method.encoder.layers.state_dict(), method.generator.encoder.state_dict()
+    assert not torch.equal(before[0]["2.0.weight"], before[1]["2.0.weight"])
+    assert contrast.begin is not None
+    contrast.begin()
+    learnt = method.generator.encoder.state_dict()
+    assert all(torch.equal(value, learnt[key]) for key, value in method.encoder.layers.state_dict().items())
+    contrast.step(make_batch(64))
+    assert not torch.equal(method.encoder.layers.state_dict()["2.0.weight"], learnt["2.0.weight"])
+    alone = checkpoint.build("dgcn", {"width": 0.125, "inherit": True, "reference": "none"}, EXPRESSIONS)
+    assert alone.stages()[0].begin is None

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW
 
-from deadpan.layers import changed_l1
+from deadpan.layers import ResidualBlock, changed_l1
 from deadpan.method import Batch, Method, Prediction, Stage, constant_then_linear, one_cycle
 from deadpan.methods.derl import DeRLConfig, Generator
 
@@ -38,31 +38,6 @@ class CNNConfig:
     "AdamW's highest learning rate."
     weight_decay: float = 0.05
     "AdamW's weight decay."
-
-
-class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut, normalised before each."""
-
-    def __init__(self, before: int, after: int, stride: int) -> None:
-        super().__init__()
-        self.enter = nn.Sequential(nn.BatchNorm2d(before), nn.ReLU())
-        self.residual = nn.Sequential(
-            nn.Conv2d(before, after, 3, stride=stride, padding=1, bias=False),
-            nn.BatchNorm2d(after),
-            nn.ReLU(),
-            nn.Conv2d(after, after, 3, padding=1, bias=False),
-        )
-        self.shortcut: nn.Module = nn.Identity()
-        if stride > 1 or before != after:
-            pool = nn.AvgPool2d(stride) if stride > 1 else nn.Identity()
-            self.shortcut = nn.Sequential(pool, nn.Conv2d(before, after, 1, bias=False))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, before, H, W) -> (N, after, H / stride, W / stride)."""
-        entered = self.enter(x)
-        shortcut = x if isinstance(self.shortcut, nn.Identity) else self.shortcut(entered)
-        out: Tensor = self.residual(entered) + shortcut
-        return out
 
 
 class ResidualNetwork(nn.Module):

@@ -15,10 +15,12 @@ Differences from the paper (only its abstract, figures and tables could be read;
 4. The local CNNs are three 3x3 convolutions ("three layers" are drawn), pooled while larger than 4x4.
 5. Real faces without a neutral partner can take part in stage 1 through `expression_critic`: an adversary that reads
    which expression is left in the generated face. Off (0) by default: the paper has pairs only.
-6. A third stage can fine-tune generator and classifier together on the classification loss (`joint_epochs`), while the
-   generated faces are held to what stage 1 made. Off (0) by default: the paper keeps the generator frozen.
+6. A third stage can train generator and classifier together on the classification loss (`joint_epochs`), while faces
+   of pairs are held to the true neutral face and others to what stage 1 made. Off (0) by default: the paper keeps the
+   generator frozen.
 7. `residual_output` has the last layer make the difference n - x. Off by default: the paper's makes n.
-8. Running averages (EMA) of the generator and of the classifier are what is used and saved.
+8. `blocks` refines the encoder's layers by residual blocks; their sizes and channels stay. Off (0) by default.
+9. Running averages (EMA) of the generator and of the classifier are what is used and saved.
 """
 
 from __future__ import annotations
@@ -31,9 +33,9 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import Adam
+from torch.optim import Adam, AdamW
 
-from deadpan.layers import LocalCNN, adversarial_loss, changed_l1, classification_loss
+from deadpan.layers import LocalCNN, ResidualBlock, adversarial_loss, changed_l1, classification_loss
 from deadpan.method import Batch, Method, Prediction, Shown, Stage, constant_then_linear, cosine, one_cycle
 
 
@@ -47,6 +49,8 @@ class DeRLConfig:
     "Channel multiplier; 0.5 trains on two CPU cores [paper: 1]."
     outer_skip: bool = False
     "Also join e1 to the output layer [paper draws none]."
+    blocks: int = 0
+    "Residual blocks that refine each encoder layer of at least 4x4 before it is handed on [ours; paper draws none]."
     residual_output: bool = False
     "The last layer makes n - x instead of n, which keeps the person sharp [ours; paper: n]."
     branches: tuple[int, ...] = (1, 2, 3, 4)
@@ -82,7 +86,11 @@ class DeRLConfig:
     classifier_rate: float = 1e-3
     "Adam's learning rate in stage 2, cosine [not stated in the paper]."
     joint_rate: float = 3e-4
-    "Adam's highest learning rate in stage 3, one cycle [ours]."
+    "AdamW's highest learning rate in stage 3, one cycle [ours]."
+    joint_decay: float = 0.05
+    "AdamW's weight decay in stage 3 [ours]."
+    joint_theta: float = 20.0
+    "Weight of the L1 in stage 3 [ours]."
 
 
 class Generator(nn.Module):
@@ -103,6 +111,7 @@ class Generator(nn.Module):
                 nn.Conv2d(before, after, 4, stride=2, padding=1, bias=True),
                 nn.BatchNorm2d(after) if 0 < i < depth - 1 else nn.Identity(),  # e1, and e6 where 1x1 has no variance
                 nn.LeakyReLU(0.2),
+                *(ResidualBlock(after, after) for _ in range(config.blocks if i < depth - 2 else 0)),
             )
             for i, (before, after) in enumerate(pairwise([3, *channels]))
         )
@@ -248,7 +257,7 @@ class DeRL(Method):
             gan["critic"] = Adam(self.critic.parameters(), c.generator_rate, betas=(0.5, 0.999))
         classifier = {"classifier": Adam(self.classifier.parameters(), c.classifier_rate)}
         both = [*self.generator.parameters(), *self.classifier.parameters()]
-        joint = {"joint": Adam(both, c.joint_rate)} if c.joint_epochs > 0 else {}
+        joint = {"joint": AdamW(both, c.joint_rate, weight_decay=c.joint_decay)} if c.joint_epochs > 0 else {}
         self.optimizers = gan | classifier | joint
         rows: Literal["all", "paired"] = "all" if c.expression_critic > 0 else "paired"
         stages = [
@@ -334,19 +343,38 @@ class DeRL(Method):
         self.teacher.load_state_dict(self.generator.state_dict())
 
     def joint_step(self, batch: Batch) -> dict[str, Tensor]:
-        """One step of generator and classifier on stage 2's loss plus theta * |G(x) - what stage 1's G made|_1."""
-        self.generator.eval()  # its running statistics stay
+        """One step of generator and classifier on stage 2's loss plus theta * L1.
+
+        The L1 holds the faces of pairs to their true neutral face, all others to what stage 1's generator made.
+        """
+        c = self.config
+        self.generator.train()
+        for module in self.generator.modules():
+            if isinstance(module, nn.Dropout):
+                module.eval()  # stage 1 only
         self.teacher.eval()
         self.classifier.train()
         generated, residue, code = self.generator(batch.image)
-        with torch.no_grad():
-            taught, _, _ = self.teacher(batch.image)
         final, local = self.classifier(residue, code)
         loss = self.classification_total(final, local, batch.target)
-        held = (generated.float() - taught.float()).abs().mean()
-        self.descend(self.optimizers["joint"], loss + self.config.theta * held)
+        logs: dict[str, Tensor] = {}
+        total = loss
+        if batch.paired.any():
+            pairs, made = batch[batch.paired], generated[batch.paired].float()
+            l1 = changed_l1(made, pairs.neutral, pairs.image, c.change_weight)
+            copy = changed_l1(pairs.image, pairs.neutral, pairs.image, c.change_weight)
+            total = total + c.joint_theta * l1
+            logs |= {"l1": l1.detach(), "copy_l1": copy}
+        if not batch.paired.all():
+            alone = ~batch.paired
+            with torch.no_grad():
+                taught, _, _ = self.teacher(batch.image[alone])
+            held = (generated[alone].float() - taught.float()).abs().mean()
+            total = total + c.joint_theta * held
+            logs["held_l1"] = held.detach()
+        self.descend(self.optimizers["joint"], total)
         hits = final.argmax(1) == batch.target.argmax(1)
-        return {"loss": loss.detach(), "accuracy": hits.float().mean(), "held_l1": held.detach()}
+        return {"loss": loss.detach(), "accuracy": hits.float().mean(), **logs}
 
     def forward(self, image: Tensor) -> Prediction:
         """(N, 3, S, S) -> logits of the final classifier and the generated neutral face."""

@@ -18,7 +18,8 @@ idea, the kinds of loss and the order of the training are the paper's; what foll
 5. The L1 is weighted towards the region that the expression changes (`change_weight`): nearly all pixels of a pair
    agree, so that a plain L1 is content with copying the input. `--change-weight 0` is the plain L1.
 6. `skips` (U-Net) and `residual_output` (the last layer makes the difference R(x) - x) keep the reference sharp, which
-   a code of 256 numbers cannot. Both are off by default.
+   a code of 256 numbers cannot; `blocks` refines R's encoder by residual blocks, and with `inherit` the embedding is
+   built like that encoder and begins as what it learnt in stage 1. All are off by default.
 7. `reference`: besides the generated face, the true one where it is known ("real", the upper bound), or none at all,
    the ablation: then R is not built and E(x) itself is what gets classified.
 8. Real faces without a neutral partner take part in the metric loss and the cross-entropy.
@@ -37,7 +38,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
-from deadpan.layers import changed_l1, classification_loss
+from deadpan.layers import ResidualBlock, changed_l1, classification_loss
 from deadpan.method import Batch, Method, Prediction, Shown, Stage, constant_then_linear, one_cycle
 
 Contrast = Literal["diff", "absdiff", "concat"]
@@ -58,8 +59,12 @@ class DGCNConfig:
     "Also hand the generator's encoder layers to its decoder, as in a U-Net [ours; off: code alone]."
     residual_output: bool = False
     "The generator's last layer makes R(x) - x instead of R(x), which keeps the person sharp [ours]."
+    blocks: int = 0
+    "Residual blocks that refine each of the generator's encoder layers before it is handed on [ours]."
     embedding: int = 256
     "Numbers of the embedding E(x) [ours]."
+    inherit: bool = False
+    "E is built like the generator's encoder and begins as what that learnt in stage 1 [ours; off: its own layers]."
     contrast: Contrast = "diff"
     "What is classified: E(x) - E(R(x)), its absolute value, or both embeddings [paper: comparison at the embedding]."
     reference: Reference = "generated"
@@ -92,6 +97,25 @@ class DGCNConfig:
     "AdamW's weight decay [ours]."
 
 
+def generator_channels(config: DGCNConfig) -> list[int]:
+    """Channels of R's encoder layers, the largest layer first; the last one is 4x4."""
+    depth = int(math.log2(config.image_size)) - 2
+    return [max(8, round(config.width * min(64 * 2**i, 512))) for i in range(depth)]
+
+
+def encoder_layers(channels: list[int], blocks: int) -> nn.ModuleList:
+    """Layers that halve the picture each: (N, 3, S, S) -> (N, channels[i], S / 2^(i + 1), S / 2^(i + 1))."""
+    return nn.ModuleList(
+        nn.Sequential(
+            nn.Conv2d(before, after, 4, stride=2, padding=1, bias=i == 0),
+            nn.BatchNorm2d(after) if i else nn.Identity(),
+            nn.LeakyReLU(0.2),
+            *(ResidualBlock(after, after) for _ in range(blocks)),
+        )
+        for i, (before, after) in enumerate(pairwise([3, *channels]))
+    )
+
+
 class Generator(nn.Module):
     """R: the reference face, made from a face by way of a short code.
 
@@ -100,18 +124,10 @@ class Generator(nn.Module):
 
     def __init__(self, config: DGCNConfig) -> None:
         super().__init__()
-        depth = int(math.log2(config.image_size)) - 2
-        channels = [max(8, round(config.width * min(64 * 2**i, 512))) for i in range(depth)]
+        channels = generator_channels(config)
         self.skips = config.skips
         self.residual_output = config.residual_output
-        self.encoder = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv2d(before, after, 4, stride=2, padding=1, bias=i == 0),
-                nn.BatchNorm2d(after) if i else nn.Identity(),
-                nn.LeakyReLU(0.2),
-            )
-            for i, (before, after) in enumerate(pairwise([3, *channels]))
-        )
+        self.encoder = encoder_layers(channels, config.blocks)
         inner = channels[-1]
         self.read = nn.Sequential(nn.Flatten(), nn.Linear(inner * 16, config.code))
         self.write = nn.Sequential(
@@ -156,6 +172,12 @@ class Encoder(nn.Module):
 
     def __init__(self, config: DGCNConfig) -> None:
         super().__init__()
+        if config.inherit:
+            channels = generator_channels(config)
+            self.layers = encoder_layers(channels, config.blocks)
+            finish = [nn.BatchNorm2d(channels[-1]), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten()]
+            self.embed = nn.Sequential(*finish, nn.Linear(channels[-1] * 4, config.embedding, bias=False))
+            return
         depth = int(math.log2(config.image_size)) - 1
         channels = [max(8, round(config.width * min(32 * 2**i, 256))) for i in range(depth)]
         self.layers = nn.ModuleList(
@@ -168,14 +190,15 @@ class Encoder(nn.Module):
             )
             for i, (before, after) in enumerate(pairwise([3, *channels]))
         )
-        self.embed = nn.Linear(channels[-1] * 4, config.embedding, bias=False)  # a bias would cancel in the difference
+        # a bias would cancel in the difference
+        self.embed = nn.Sequential(nn.Flatten(), nn.Linear(channels[-1] * 4, config.embedding, bias=False))
 
     def forward(self, image: Tensor) -> Tensor:
         """(N, 3, S, S) -> embedding (N, 256)."""
         hidden = image
         for layer in self.layers:
-            hidden = layer(hidden)  # (N, C_i, S / 2^i, S / 2^i), the last one (N, C, 2, 2)
-        embedding: Tensor = self.embed(hidden.flatten(1))  # (N, 256)
+            hidden = layer(hidden)  # (N, C_i, S / 2^i, S / 2^i), the last one (N, C, 2, 2), inherited (N, C, 4, 4)
+        embedding: Tensor = self.embed(hidden)  # (N, 256)
         return embedding
 
 
@@ -252,7 +275,8 @@ class DGCN(Method):
         contrast = {"contrast": AdamW(compared, c.contrast_rate, weight_decay=c.weight_decay)}
         joint: dict[str, Optimizer] = {"contrast": AdamW(compared, c.joint_rate, weight_decay=c.weight_decay)}
         trained: tuple[str, ...] = ("encoder", "classifier")
-        stages = [Stage("contrast", c.contrast_epochs, self.contrast_step, contrast, one_cycle, trained)]
+        begin = self.begin_contrast if c.inherit and self.compares else None
+        stages = [Stage("contrast", c.contrast_epochs, self.contrast_step, contrast, one_cycle, trained, begin=begin)]
         if self.compares:
             alone = {"generator": Adam(self.generator.parameters(), c.generator_rate)}
             step, fall = self.generator_step, constant_then_linear
@@ -270,6 +294,10 @@ class DGCN(Method):
         loss, copy = self.reconstruction_losses(pairs, self.generator(pairs.image))
         self.descend(self.generator_optimizer, loss)
         return {"loss": loss.detach(), "l1": loss.detach(), "copy_l1": copy}
+
+    def begin_contrast(self) -> None:
+        """Begin the embedding as what the generator's encoder has learnt by removing expressions."""
+        self.encoder.layers.load_state_dict(self.generator.encoder.state_dict())
 
     def contrast_step(self, batch: Batch) -> dict[str, Tensor]:
         """One step of E and the classifier down a L_con + b CE; R is frozen and deterministic."""
