@@ -198,6 +198,10 @@ def description(name: str, kind: str, method: Method) -> dict[str, Any]:
 def origin(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The part of the card that says where the weights come from, out of a checkpoint's facts."""
     recipe = facts.get("recipe", {})
+    kept = facts.get("kept")
+    selection = "weights after the last epoch (running average)"
+    if kept:
+        selection = f"weights after epoch {kept['epoch']} of {kept['stage']}, the best on the validation data"
     return {
         "data": facts.get("data", []),
         "licence": "weights Apache-2.0; the terms of the training data stand beside each data set under data",
@@ -205,7 +209,8 @@ def origin(facts: Mapping[str, Any]) -> dict[str, Any]:
         "config": facts["config"],
         "training": recipe.get("training", {}),
         "augmentation": recipe.get("augmentation", {}),
-        "selection": "weights after the last epoch (running average)",
+        "selection": selection,
+        "subjects": facts.get("subjects", []),
     }
 
 

@@ -46,6 +46,8 @@ class TrainingConfig:
     "Fabric's accelerator: auto, cpu, cuda, mps."
     threads: int = 0
     "CPU threads; 0 leaves it to torch."
+    keep: Literal["last", "best"] = "last"
+    "Weights of the last epoch, or of the one with the best accuracy on the validation files."
     validation_pictures: int = 1000
     "At most so many pictures of each validation file are measured after an epoch."
     sheet_every: int = 5
@@ -81,7 +83,9 @@ def claim(out: Path, recipe: Mapping[str, Any], resume: bool) -> None:
 
 
 def command_line(recipe: Mapping[str, Any]) -> str:
-    """The `deadpan train` command that repeats a run, without the folders of its files."""
+    """The command that repeats a run, without the folders of its files."""
+    if recipe.get("command"):
+        return str(recipe["command"])
     words = ["deadpan", "train", recipe["method"]]
     for key in ("data", "validation"):
         if recipe[key]:
@@ -89,6 +93,12 @@ def command_line(recipe: Mapping[str, Any]) -> str:
     words += ["--expressions", *recipe["expressions"]] if len(recipe["expressions"]) < len(EXPRESSIONS) else []
     if recipe.get("start"):
         words += ["--start", Path(recipe["start"]).name]
+    return shlex.join([*words, *setting_flags(recipe), "--out", "RUN"])
+
+
+def setting_flags(recipe: Mapping[str, Any]) -> list[str]:
+    """The flags of the method's, the training's and the augmentation's settings that are not the defaults."""
+    words: list[str] = []
     defaults = {
         "config": METHODS[recipe["method"]].Config(),
         "training": TrainingConfig(),
@@ -103,7 +113,7 @@ def command_line(recipe: Mapping[str, Any]) -> str:
                     words.append(prefix + flag if value else f"{prefix}no-{flag}")
                     continue
                 words += [prefix + flag, *map(str, value if isinstance(value, list | tuple) else [value])]
-    return shlex.join([*words, "--out", "RUN"])
+    return words
 
 
 def described(data: Mapping[str, FaceTable]) -> list[dict[str, Any]]:

@@ -24,6 +24,10 @@ from deadpan.method import Batch, Method, Stage
 from deadpan.progress import epoch_progress
 from deadpan.run_folder import TrainingConfig, claim, forget_after, provenance, write_log
 from deadpan.sheets import write_sheet
+from deadpan.training_state import BEST, keep_best, restore, save_state, take_best
+
+Data = Sequence[str] | Mapping[str, FaceTable]
+"""What to train on or to validate with: prepared files as the command line names them, or tables by name."""
 
 
 @dataclass
@@ -43,28 +47,32 @@ class Run:
 def train(
     name: str,
     method_config: Any,
-    data: Sequence[str],
+    data: Data,
     out: Path,
     config: TrainingConfig | None = None,
     *,
     augmentation: Augmentation | None = None,
     expressions: Sequence[str] | None = None,
-    validation: Sequence[str] = (),
+    validation: Data = (),
     start: Path | None = None,
     resume: bool = False,
+    command: str | None = None,
 ) -> Path:
     """Train method `name` on prepared files and return the path of its finished weights, OUT/model.safetensors.
 
-    `data` and `validation` are prepared Parquet files, each optionally followed by @SPLIT. Expressions default to
-    those of the first file. `start` is a finished or stopped run whose weights to begin from: with it, a stage of 0
-    epochs leaves what that run learnt. A run that was stopped goes on with `resume=True`, as if it had not stopped.
-    ValueError for data, settings or an `out` that do not fit.
+    `data` and `validation` are prepared Parquet files, each optionally followed by @SPLIT, or tables by name; what
+    trains on tables says by which `command`. Expressions default to those of the first file. `start` is a finished or
+    stopped run whose weights to begin from: with it, a stage of 0 epochs leaves what that run learnt. A run that was
+    stopped goes on with `resume=True`, as if it had not stopped. ValueError for data, settings or an `out` that do not
+    fit.
     """
     config = config or TrainingConfig()
     augmentation = augmentation or Augmentation()
-    tables = {spec: open_data(spec, expressions, method_config.image_size) for spec in data}
+    tables = opened(data, expressions, method_config.image_size)
     if not tables:
         raise ValueError("no data to train on; give at least one prepared Parquet file")
+    if config.keep == "best" and not validation:
+        raise ValueError("the best epoch is the best on a validation file; give one, or keep the last epoch")
     expressions = tuple(expressions or next(iter(tables.values())).expressions)
     tables = {spec: table.restricted(expressions) for spec, table in tables.items()}
     recipe = {
@@ -76,6 +84,7 @@ def train(
         "validation": list(validation),
         "start": None if start is None else str(start),
         "expressions": list(expressions),
+        "command": command,
     }
     stage_weights(config.weights, len(tables), 0)
     torch.manual_seed(config.seed)
@@ -84,10 +93,17 @@ def train(
     method = checkpoint.build(name, dataclasses.asdict(method_config), expressions)
     if start is not None:
         checkpoint.begin_from(method, start)
-    held = {spec: open_data(spec, expressions, method_config.image_size) for spec in validation}
+    held = opened(validation, expressions, method_config.image_size)
     claim(out, recipe, resume)
     run = Run(name, method, config, augmentation, out, tables, held)
     return fit(run, recipe)
+
+
+def opened(data: Data, expressions: Sequence[str] | None, image_size: int) -> dict[str, FaceTable]:
+    """The tables of files by name; tables that come as such pass through."""
+    if isinstance(data, Mapping):
+        return {name: table.restricted(expressions or table.expressions) for name, table in data.items()}
+    return {spec: open_data(spec, expressions, image_size) for spec in data}
 
 
 def fit(run: Run, recipe: Mapping[str, Any]) -> Path:
@@ -123,8 +139,10 @@ def fit(run: Run, recipe: Mapping[str, Any]) -> Path:
             logs = run_epoch(run, stage, index, epoch, children, averages, fabric.device)
             last = epoch + 1 == stage.epochs
             with averaged(children, averages):
-                logs |= look(run, stage, epoch, last, fabric.device)
-            entry = {"stage": stage.name, "epoch": epoch + 1, **logs}
+                seen = look(run, stage, epoch, last, fabric.device)
+                if run.config.keep == "best":
+                    keep_best(run.out, children, stage.name, epoch + 1, seen["validation"])
+            entry = {"stage": stage.name, "epoch": epoch + 1, **logs, **seen}
             write_log(run.out, entry, run.console, tensorboard=run.config.tensorboard)
             if last:
                 for name, average in averages.items():
@@ -136,8 +154,11 @@ def fit(run: Run, recipe: Mapping[str, Any]) -> Path:
     run.method.backward = Tensor.backward
     for name, child in children.items():
         setattr(run.method, name, child)
-    checkpoint.save_method(finished, run.name, run.method.cpu(), provenance(recipe, run.data))
-    state.unlink(missing_ok=True)
+    method = run.method.cpu()
+    kept = take_best(run.out, method) if run.config.keep == "best" else None
+    checkpoint.save_method(finished, run.name, method, {**provenance(recipe, run.data), "kept": kept})
+    for path in (state, run.out / BEST):
+        path.unlink(missing_ok=True)
     return finished
 
 
@@ -263,35 +284,3 @@ def look(run: Run, stage: Stage, epoch: int, last: bool, device: torch.device) -
             path = run.out / "sheets" / f"{stage.name}-{epoch + 1:03d}-{data}.png"
             write_sheet(path, run.method, next(iter(ordered(table.some(48), 48))).to(device))
     return logs
-
-
-def save_state(
-    path: Path,
-    children: Mapping[str, nn.Module],
-    stage: Stage,
-    averages: Mapping[str, AveragedModel],
-    position: Mapping[str, int],
-) -> None:
-    """Write everything that a resumed run needs, atomically: weights, averages, optimisers and the position."""
-    tensors = {f"method/{name}.{k}": v for name, child in children.items() for k, v in child.state_dict().items()}
-    optimizers = {}
-    if position["epoch"]:
-        for name, average in averages.items():
-            tensors |= {f"average/{name}/{k}": v for k, v in average.state_dict().items()}
-        for name, optimizer in stage.optimizers.items():
-            moments, optimizers[name] = checkpoint.pack_optimizer(optimizer.state_dict())
-            tensors |= {f"optimizer/{name}/{k}": v for k, v in moments.items()}
-    checkpoint.write_tensors(path, tensors, {**position, "optimizers": optimizers})
-
-
-def restore(
-    stage: Stage, averages: Mapping[str, AveragedModel], tensors: Mapping[str, Tensor], facts: Mapping[str, Any]
-) -> None:
-    """Put the averages and optimisers of a stage back to where `save_state` saw them."""
-    if not facts["epoch"]:
-        return
-    for name, average in averages.items():
-        average.load_state_dict(checkpoint.under(f"average/{name}/", tensors))
-    for name, optimizer in stage.optimizers.items():
-        moments = checkpoint.under(f"optimizer/{name}/", tensors)
-        optimizer.load_state_dict(checkpoint.unpack_optimizer(moments, facts["optimizers"][name]))

@@ -34,30 +34,68 @@ def tiny(name: str) -> object:
     return config(image_size=64, width=0.125, **epochs)
 
 
+def stop_after(monkeypatch: pytest.MonkeyPatch, stop: int) -> None:
+    """Interrupt the training that runs next when its `stop`-th epoch is done."""
+    epochs, calls = training.run_epoch, 0
+
+    def stopping(*arguments: object) -> dict[str, float]:
+        nonlocal calls
+        calls += 1
+        if calls > stop:
+            raise KeyboardInterrupt
+        return epochs(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(training, "run_epoch", stopping)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_stopped_run_ends_like_a_straight_one(
     name: str, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     straight, _ = load_method(train(name, tiny(name), [str(drawn)], tmp_path / "straight", TINY))
-    epochs = training.run_epoch
     for stop in range(1, sum(stage.epochs for stage in straight.stages())):
-        calls = 0
-
-        def stopping(*arguments: object, stop: int = stop) -> dict[str, float]:
-            nonlocal calls
-            calls += 1
-            if calls > stop:
-                raise KeyboardInterrupt
-            return epochs(*arguments)  # type: ignore[arg-type]
-
         out = tmp_path / f"stopped-{stop}"
-        monkeypatch.setattr(training, "run_epoch", stopping)
-        with pytest.raises(KeyboardInterrupt):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            stop_after(patch, stop)
             train(name, tiny(name), [str(drawn)], out, TINY)
-        monkeypatch.setattr(training, "run_epoch", epochs)
         resumed, _ = load_method(train(name, tiny(name), [str(drawn)], out, TINY, resume=True))
         for key, value in straight.state_dict().items():
             assert torch.equal(resumed.state_dict()[key], value), f"{key} differs after a stop at epoch {stop}"
+
+
+@pytest.mark.parametrize("best", [1, 2, 3])
+def test_the_best_epoch_is_kept_also_by_a_stopped_run(
+    best: int, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Validation accuracies are given: the best of four epochs is `best`, and the later of equals counts."""
+    config = dataclasses.replace(tiny("cnn"), epochs=4)  # type: ignore[type-var]
+    keeping = dataclasses.replace(TINY, keep="best", averaging=0.5)
+    held: list[dict[str, torch.Tensor]] = []
+
+    def look(run: training.Run, _stage: object, epoch: int, *_: object) -> dict[str, object]:
+        held[epoch:] = [{key: value.clone() for key, value in run.method.network.state_dict().items()}]  # type: ignore[union-attr]
+        accuracy = 0.8 if epoch + 1 in (1, best) else 0.5
+        return {"validation": {str(drawn): {"accuracy": accuracy}}}
+
+    monkeypatch.setattr(training, "look", look)
+    for stop in (0, 1, 2, 3):
+        out = tmp_path / f"stopped-{stop}"
+        if stop:
+            with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+                stop_after(patch, stop)
+                train("cnn", config, [str(drawn)], out, keeping, validation=[str(drawn)])
+        method, facts = load_method(
+            train("cnn", config, [str(drawn)], out, keeping, validation=[str(drawn)], resume=True)
+        )
+        assert facts["kept"] == {"stage": "network", "epoch": best, "accuracy": 0.8}
+        assert not (out / "best.safetensors").exists()
+        for key, value in method.network.state_dict().items():  # type: ignore[union-attr]
+            assert torch.equal(value, held[best - 1][key].contiguous()), f"{key} after a stop at epoch {stop}"
+
+
+def test_the_best_epoch_needs_validation_data(drawn: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="the best epoch is the best on a validation file"):
+        train("cnn", tiny("cnn"), [str(drawn)], tmp_path / "run", dataclasses.replace(TINY, keep="best"))
 
 
 def test_a_killed_run_goes_on(drawn: Path, tmp_path: Path) -> None:
