@@ -136,11 +136,14 @@ def prepare(
     image_size: Annotated[int, Parameter(help="Pixels of a side that the network will see.")] = 64,
     detector: Annotated[str, Parameter(help="yuface, none or the path of a YuNet .onnx file.")] = "yuface",
     workers: Annotated[int | None, Parameter(help="Processes; one per core by default.")] = None,
+    all_frames: Annotated[
+        bool, Parameter(help="Take whole sequences, not only first and peak frames (ckplus, oulu, mmi, bu4dfe).")
+    ] = False,
 ) -> int:
     """Detect, align and crop a data set once, into one Parquet file."""
     from deadpan.preparation import prepare as run
 
-    report = run(dataset, root, out, image_size, detector, workers)
+    report = run(dataset, root, out, image_size, detector, workers, all_frames=all_frames)
     print(report)
     return PARTLY if report.skipped else DONE
 

@@ -54,11 +54,14 @@ def prepare(
     detector: str = "yuface",
     workers: int | None = None,
     console: Console | None = None,
+    *,
+    all_frames: bool = False,
 ) -> PreparationReport:
     """Write the data set at `root` to the Parquet file `out`, as aligned faces for networks of `image_size` pixels.
 
     Pictures that cannot be used are listed in OUT.skipped.jsonl with the reason. `workers` processes share the work
     (None: one per core; 1: none but this one); the file is the same for any number. It appears only when complete.
+    `all_frames` takes whole sequences instead of their first and peak frames.
     DatasetError for an unreadable data set or when no face is left, ValueError for settings out of range.
     """
     if out.is_dir() or out.resolve() == Path(root).resolve():
@@ -69,7 +72,7 @@ def prepare(
         raise ValueError(f"at least one worker is needed, got {workers}")
     begun = time.perf_counter()
     make_detector(detector)  # an unknown detector is an error here, not in a worker
-    samples = datasets.read(dataset, Path(root))
+    samples = datasets.read(dataset, Path(root), all_frames=all_frames)
     expressions = datasets.DATASETS[dataset].expressions
     about = {
         "format": FORMAT,

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from deadpan.datasets import bp4d, bp4dplus, bu3dfe, bu4dfe, ckplus, mmi, oulu
+from deadpan.datasets import bp4d, bp4dplus, bu3dfe, bu4dfe, ckplus, mmi, oulu, read
 from deadpan.datasets.listing import frames, middle, visible
 from deadpan.datasets.sample import DatasetError, Sample, VideoFrame
 from deadpan.expressions import check_expressions
@@ -253,6 +253,17 @@ def test_mmi(tmp_path: Path) -> None:
     still = samples[-1]
     assert (still.subject, still.sequence, still.frame) == ("S004", "", -1)
     assert still.picture == tmp_path / "Sessions/17/S004-001.jpg"
+
+
+def test_mmi_all_frames(tmp_path: Path) -> None:
+    write_mmi(tmp_path)
+    samples = read("mmi", tmp_path, all_frames=True)
+    clip = [sample for sample in samples if sample.sequence == "12/S001-100.avi"]
+    parts = [sample.attributes["part"] for sample in clip]
+    assert parts == ["neutral", "onset", "onset", "peak", "peak", "peak", "offset", "offset", "offset"]
+    assert {expression_of(sample, mmi.EXPRESSIONS) for sample in clip[1:]} == {"anger"}
+    with pytest.raises(DatasetError, match="kdef is not read with all frames; ckplus, oulu, mmi, bu4dfe are"):
+        read("kdef", tmp_path, all_frames=True)
 
 
 def test_mmi_views(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 
 from deadpan.datasets import (
@@ -39,7 +40,7 @@ __all__ = ["DATASETS", "Dataset", "DatasetError", "Facts", "Sample", "VideoFrame
 class Dataset:
     """A reader, the expressions that its targets are over, and what is publicly known of the data set."""
 
-    read: Callable[[Path], list[Sample]]
+    read: Callable[..., list[Sample]]  # of the root; those of sequences also take all_frames
     expressions: tuple[str, ...]
     facts: Facts
 
@@ -71,8 +72,16 @@ DATASETS: dict[str, Dataset] = {
 """Every data set by the word that users type."""
 
 
-def read(name: str, root: Path) -> list[Sample]:
-    """All samples of data set `name` at `root`; DatasetError for an unknown name or an unreadable tree."""
+def read(name: str, root: Path, *, all_frames: bool = False) -> list[Sample]:
+    """All samples of data set `name` at `root`; `all_frames` takes whole sequences, for those who have them.
+
+    DatasetError for an unknown name, an unreadable tree, or whole sequences of a data set that is not read so.
+    """
     if name not in DATASETS:
         raise DatasetError(f"unknown data set {name!r}; known are {', '.join(DATASETS)}")
-    return DATASETS[name].read(Path(root))
+    if not all_frames:
+        return DATASETS[name].read(Path(root))
+    whole = [known for known, each in DATASETS.items() if "all_frames" in signature(each.read).parameters]
+    if name not in whole:
+        raise DatasetError(f"{name} is not read with all frames; {', '.join(whole)} are")
+    return DATASETS[name].read(Path(root), all_frames=True)

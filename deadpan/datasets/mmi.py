@@ -48,10 +48,11 @@ CLIP = re.compile(r"(S\d+)-\d+")
 VIDEOS = frozenset({".avi", ".mp4", ".mov", ".mpg", ".mpeg"})
 
 
-def read(root: Path, wanted: int = 3, profile: bool = False) -> list[Sample]:
+def read(root: Path, wanted: int = 3, profile: bool = False, all_frames: bool = False) -> list[Sample]:
     """The first frame (neutral) and the `wanted` middle frames (the emotion) of every clip with an emotion.
 
-    Clips in profile are left out unless `profile`. A video that cannot be opened is given as its frame 0, so that
+    Clips in profile are left out unless `profile`. `all_frames` adds the others as the emotion, part "onset" before the
+    middle and "offset" behind it. A video that cannot be opened is given as its frame 0, so that
     preparing lists it. DatasetError if the tree is not there or an annotation is damaged.
     """
     if wanted < 1:
@@ -63,7 +64,7 @@ def read(root: Path, wanted: int = 3, profile: bool = False) -> list[Sample]:
         code = _emotion(clip)
         view = _view(clip)
         if code in CODES and (profile or view != "profile"):
-            samples += _samples(clip, CODES[code], view, wanted)
+            samples += _samples(clip, CODES[code], view, wanted, all_frames)
     if not samples:
         raise FACTS.absent(root, f"{clips} clips, none of them with an emotion from 1 to 6" if clips else summary(root))
     check_names(samples, root)
@@ -77,7 +78,7 @@ def _clips(root: Path) -> Iterator[Path]:
                 yield path
 
 
-def _samples(clip: Path, expression: str, view: str, wanted: int) -> Iterator[Sample]:
+def _samples(clip: Path, expression: str, view: str, wanted: int, all_frames: bool) -> Iterator[Sample]:
     subject = clip.stem.split("-")[0]
     name = f"{clip.parent.name}/{clip.name}"
     attributes: dict[str, str | float] = {"view": view, **_action_units(clip)}
@@ -87,7 +88,11 @@ def _samples(clip: Path, expression: str, view: str, wanted: int) -> Iterator[Sa
         return
     count, height = _measure(clip)
     turn = {"profile": 270, "frontal": 0 if height in (0, 480) else 90}.get(view, 0)
-    chosen = [(index, expression, "peak") for index in middle(count, wanted)]
+    apex = middle(count, wanted)
+    chosen = [
+        (index, expression, "peak" if index in apex else "onset" if index < apex.start else "offset")
+        for index in (range(1, count) if all_frames else apex)
+    ]
     for index, word, part in [(0, "neutral", "neutral"), *chosen] if chosen else [(0, expression, "peak")]:
         yield Sample(
             picture=VideoFrame(clip, index, turn),
