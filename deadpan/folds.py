@@ -44,14 +44,17 @@ def person_independent(subjects: Sequence[str], count: int = 10, *, inner: bool 
     return [_fold(f"{k + 1} of {count}", fold_of, k, (k + 1) % count if inner else None) for k in range(count)]
 
 
-def leave_one_subject_out(subjects: Sequence[str]) -> list[Fold]:
-    """A fold for each subject, in sorted order; FoldError where people are unknown or there is only one."""
+def leave_one_subject_out(subjects: Sequence[str], *, inner: bool = False) -> list[Fold]:
+    """A fold for each subject, in sorted order; with `inner` the next person validates instead of training.
+
+    FoldError where people are unknown or too few.
+    """
     people = known_people(subjects)
-    if len(people) < 2:
-        raise FoldError(f"leaving one person out needs at least two; got {len(people)}")
+    if len(people) < (3 if inner else 2):
+        raise FoldError(f"leaving one person out needs at least {'three' if inner else 'two'}; got {len(people)}")
     index = {person: k for k, person in enumerate(people)}
     fold_of = np.array([index[subject] for subject in subjects])
-    return [_fold(person, fold_of, k, None) for k, person in enumerate(people)]
+    return [_fold(person, fold_of, k, (k + 1) % len(people) if inner else None) for k, person in enumerate(people)]
 
 
 def fixed_split(
@@ -73,8 +76,25 @@ def fixed_split(
     return Fold(f"{train} / {test}", parts[train], parts[validation] if validation else empty, parts[test])
 
 
-def image_level(subjects: Sequence[str], count: int = 10, seed: int = 0) -> list[Fold]:
+def hold_out(fold: Fold, subjects: Sequence[str], names: Sequence[str]) -> Fold:
+    """The fold with every tenth person of its training, in sorted order, validating instead.
+
+    Of pictures whose person is unknown every tenth by name; FoldError where nothing is left to train on.
+    """
+    train = [int(row) for row in fold.train]
+    people = sorted({subjects[row] for row in train} - {""})
+    pictures = sorted({names[row] for row in train if not subjects[row]})
+    chosen_people, chosen_pictures = set(people[::10]), set(pictures[::10])
+    held = np.array([subjects[row] in chosen_people or names[row] in chosen_pictures for row in train], bool)
+    if held.all():
+        raise FoldError(f"{len(people)} people and {len(pictures)} other pictures are too few to hold some out")
+    return Fold(fold.name, fold.train[~held], fold.train[held], fold.test)
+
+
+def image_level(subjects: Sequence[str], count: int = 10, seed: int = 0, *, inner: bool = False) -> list[Fold]:
     """Random folds of pictures, for data whose people nobody knows: the same person may be on both sides.
+
+    With `inner` the fold after the tested one validates.
 
     FoldError where subjects are known; a warning otherwise, since such figures are too good.
     """
@@ -83,13 +103,13 @@ def image_level(subjects: Sequence[str], count: int = 10, seed: int = 0) -> list
             "folds of pictures would put the same person on both sides, and near-duplicate frames too; the people are "
             "known here: use folds by subject"
         )
-    if not 2 <= count <= len(subjects):
+    if not (3 if inner else 2) <= count <= len(subjects):
         raise FoldError(f"{count} folds of {len(subjects)} pictures cannot be made")
     warnings.warn(
         "the people are unknown: folds of pictures flatter, since a person may be on both sides", stacklevel=2
     )
     fold_of = np.random.default_rng(seed).permutation(len(subjects)) % count
-    return [_fold(f"{k + 1} of {count}", fold_of, k, None) for k in range(count)]
+    return [_fold(f"{k + 1} of {count}", fold_of, k, (k + 1) % count if inner else None) for k in range(count)]
 
 
 def check_unseen(trained: Iterable[str], tested: Iterable[str]) -> None:
