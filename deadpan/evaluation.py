@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from deadpan.atomic import replacing
 from deadpan.batches import FaceTable, open_data, ordered
 from deadpan.identity import Identity
 from deadpan.method import Batch, Method, Prediction
 from deadpan.metrics import Classification, changed_region, region_l1
+from deadpan.neutral_faces import Faces, compare_kinds
 from deadpan.prediction import Predictor
 from deadpan.sheets import to_pixels
 
@@ -89,38 +89,15 @@ def measure_neutral(answer: Answer, table: FaceTable, judge: Identity, batch_siz
     Each kind has {"pictures", "l1", "ssim", "identity"} and the same of copying the input as "copy_...": L1 of the
     range 0 to 1 (of expressive faces inside the changed region), SSIM, and the judge's cosine to the true neutral face.
     """
-    kinds: dict[str, list[dict[str, Tensor]]] = {"expressive": [], "neutral": []}
     rest = table.expressions.index("neutral") if "neutral" in table.expressions else -1
-    for batch in ordered(table, batch_size):
-        made = answer(batch).neutral.float().cpu()[batch.paired]
-        pairs = batch[batch.paired]
-        at_rest = pairs.target.argmax(1) == rest
-        for kind, rows in (("expressive", ~at_rest), ("neutral", at_rest)):
-            if rows.any():
-                kinds[kind].append(compare_faces(pairs[rows], made[rows], judge, whole=kind == "neutral"))
-    out: dict[str, Any] = {}
-    for kind, parts in kinds.items():
-        if parts:
-            columns = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-            means = {name: round(float(values.nanmean()), 4) for name, values in columns.items()}
-            out[kind] = {"pictures": len(columns["l1"]), **means}
-    return out
 
+    def parts() -> Iterator[Faces]:
+        for batch in ordered(table, batch_size):
+            made = answer(batch).neutral.float().cpu()[batch.paired]
+            pairs = batch[batch.paired]
+            yield Faces(pairs.image, pairs.neutral, made, pairs.target.argmax(1) == rest)
 
-def compare_faces(pairs: Batch, made: Tensor, judge: Identity, *, whole: bool) -> dict[str, Tensor]:
-    """Every measure of `measure_neutral`, (N,) each; the L1 over the whole face or the changed region."""
-    from torchmetrics.functional.image import structural_similarity_index_measure  # half a second that few need
-
-    region = changed_region(pairs.image, pairs.neutral)
-    if whole:
-        region = torch.ones_like(region)
-    out = {}
-    for prefix, faces in (("", made), ("copy_", pairs.image)):
-        out[f"{prefix}l1"] = region_l1(faces, pairs.neutral, region)
-        similar = structural_similarity_index_measure(faces, pairs.neutral, data_range=2.0, reduction="none")
-        out[f"{prefix}ssim"] = torch.as_tensor(similar).reshape(-1)
-        out[f"{prefix}identity"] = judge.similarity(faces, pairs.neutral)
-    return out
+    return compare_kinds(parts(), judge.similarity)
 
 
 def released_answer(predictor: Predictor) -> Answer:

@@ -7,17 +7,27 @@ embeddings (NormFace, Wang et al. 2017, doi 10.1145/3123266.3123359), expressive
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import AdamW
 
+from deadpan.answers import Answers
 from deadpan.batches import Batches, FaceTable, ordered, subject_index
+from deadpan.checkpoint import CheckpointError, read_tensors
+from deadpan.face_table import LANDMARKS
 from deadpan.method import one_cycle
 from deadpan.methods.baselines import CNNConfig, ResidualNetwork
 
 EMBEDDING = 128
+PEOPLE = 10  # fewest people that a judge is trained on, and kept from learning every fifth of
+UNSEEN = 5
+LESSON = 20_000  # most pictures that it learns from, and 100 for each one there is
+SEPARATED = 250  # pictures of the kept people that say how well it tells them apart
 SHARPNESS = 16.0
 """Factor on the cosines before the softmax; with 1 the loss could not fall far below that of guessing."""
 
@@ -78,3 +88,79 @@ def separation(judge: Identity, table: FaceTable) -> float:
         other.append(judge.similarity(pairs.image, shifted)[pairs.subject != pairs.subject.roll(len(pairs) // 2, 0)])
     ours, theirs = torch.cat(same), torch.cat(other)
     return float((ours[:, None] > theirs[None]).float().mean())
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A judge of identity for faces of one size, and how well it tells people apart that it has not seen."""
+
+    network: Identity
+    image_size: int
+    separation: float | None  # as `separation`, None where nobody unseen was at hand
+
+    @torch.no_grad()
+    def similarity(self, one: Tensor, other: Tensor) -> Tensor:
+        """`Identity.similarity` of faces of any size, scaled to the judge's own: (N, 3, S, S) twice -> (N,)."""
+        return self.network.similarity(self._scaled(one), self._scaled(other))
+
+    def _scaled(self, faces: Tensor) -> Tensor:
+        side = self.image_size
+        if faces.shape[3] == side:
+            return faces
+        return F.interpolate(faces, (side, side), mode="bilinear", antialias=True, align_corners=False)
+
+
+def judge_from(answers: Answers, path: Path | None = None, most: int = LESSON) -> Judge | None:
+    """A judge read from `path`, or else trained on true pictures of paired people; None where there are under ten.
+
+    It learns from no generated face, and from nobody of every fifth person: `separation` is measured on these.
+    ValueError for a file that holds no judge.
+    """
+    paired = answers.take(answers.paired & (answers.subjects != ""))
+    side = int(answers.images.shape[1])
+    people = np.unique(paired.subjects)
+    if path is not None:
+        network = Identity()
+        try:
+            network.load_state_dict(read_tensors(path)[0])
+        except RuntimeError:  # of other layers
+            raise CheckpointError(f"{path} holds no judge of identity; benchmarks/methods.py writes one") from None
+        return Judge(network.eval(), side, _separation(network, paired) if len(people) > 1 else None)
+    if len(people) < PEOPLE:
+        return None
+    unseen = np.isin(paired.subjects, people[UNSEEN - 1 :: UNSEEN])
+    lesson = _table(paired.take(~unseen))
+    network = train_identity([lesson], pictures=min(most, 100 * len(lesson)))
+    return Judge(network, side, _separation(network, paired.take(unseen)))
+
+
+def _separation(network: Identity, paired: Answers) -> float:
+    rows = np.random.default_rng(0).permutation(len(paired))[:SEPARATED]
+    by_person = rows[np.argsort(paired.subjects[rows], kind="stable")]  # so that the next person is another one
+    return separation(network.eval(), _table(paired.take(by_person)))
+
+
+def _table(answers: Answers) -> FaceTable:
+    """Paired answers as a table whose neutral twins are the true neutral faces."""
+    count = len(answers)
+    subjects, number = np.unique(answers.subjects, return_inverse=True)
+    landmarks = np.full((count, *LANDMARKS), np.nan, np.float32)
+    return FaceTable(
+        path=Path("answers.parquet"),
+        dataset="",
+        expressions=answers.expressions,
+        image_size=int(answers.images.shape[1]),
+        names=answers.names,
+        images=answers.images,
+        twins=answers.true_neutral,
+        twin_index=np.arange(count),
+        target=answers.target,
+        subjects=tuple(subjects.tolist()),
+        subject=np.asarray(number, np.int64),
+        sequence=answers.sequences,
+        frame=answers.frames,
+        split=np.full(count, ""),
+        landmarks=landmarks,
+        twin_landmarks=landmarks,
+        attributes=answers.attributes,
+    )

@@ -11,11 +11,12 @@ import torch
 
 from deadpan.batches import open_data, ordered
 from deadpan.checkpoint import build, save_method
-from deadpan.evaluation import compare_faces, measure, measure_method, measure_neutral, score_files
+from deadpan.evaluation import measure, measure_method, measure_neutral, score_files
 from deadpan.export import export
 from deadpan.expressions import EXPRESSIONS
 from deadpan.identity import Identity
 from deadpan.method import Batch, Prediction
+from deadpan.neutral_faces import compare_faces
 
 
 def test_a_perfect_and_a_copying_model(drawn: Path) -> None:
@@ -54,7 +55,7 @@ def test_generated_faces_are_measured_beside_copying(drawn: Path) -> None:
     rows = torch.arange(4)
     batch = next(iter(ordered(table, 64)))[rows]
     half = (batch.image + batch.neutral) / 2
-    found = compare_faces(batch, half, judge, whole=True)
+    found = compare_faces(batch.image, batch.neutral, half, judge.similarity, whole=True)
     assert found["l1"] == pytest.approx(found["copy_l1"] / 2, abs=1e-6)  # half of the way is left
 
 
