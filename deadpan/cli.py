@@ -13,7 +13,7 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter, UnknownOptionError
 
 from deadpan import __version__
-from deadpan.late_commands import LATE, synthesize, train
+from deadpan.late_commands import LATE, evaluate, synthesize, train
 
 DONE, PARTLY, FAILED, INTERRUPTED = 0, 1, 2, 130
 """Exit codes: everything done; some items failed, others were done; nothing was done or the usage is wrong."""
@@ -194,7 +194,7 @@ def complain(text: object) -> None:
     print(f"error: {text}", file=sys.stderr)
 
 
-for late in (train, synthesize):
+for late in (train, evaluate, synthesize):
     app.command(late)
 
 

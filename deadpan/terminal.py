@@ -132,3 +132,23 @@ def _is_long(value: object) -> bool:
 
 def _line(value: object) -> str:
     return ", ".join(f"{key}: {inner}" for key, inner in value.items()) if isinstance(value, Mapping) else str(value)
+
+
+def print_evaluation(facts: Mapping[str, Any], readings: Mapping[str, Any], console: Console) -> None:
+    """Print what the folds of `deadpan evaluate` reached; `facts` are evaluation.json, `readings` Classifications."""
+    done = sum(fold["status"] == "done" for fold in facts["folds"])
+    protocol = facts["protocol"]
+    title = f"{facts['method']} on {', '.join(facts['data'])}, {protocol['name']}: {protocol['title']}"
+    console.print(Text(title, style="bold"), soft_wrap=True)
+    console.print(Text(f"{done} folds done; weights: {facts['selection']}", style="dim"), soft_wrap=True)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for heading in ("decided", "n", "accuracy", "balanced accuracy", "macro F1"):
+        table.add_column(heading, justify="left" if heading == "decided" else "right")
+    for name, found in readings.items():
+        shares = (found.accuracy, found.balanced_accuracy, found.macro_f1)
+        table.add_row(name, str(len(found)), *(f"{100 * share:.2f} %" for share in shares))
+    for figure in protocol["paper"]:
+        own = f"{figure['value']:.2f} %"
+        place = ["", own, "", ""] if figure["figure"] == "accuracy" else ["", "", own, ""]
+        table.add_row(Text(f"paper: {figure['source']}", style="dim"), *place)
+    console.print(table)

@@ -1,0 +1,91 @@
+"""Where folds run: one after another, in processes of this machine, or on a Ray cluster; each gets a second chance."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from typing import Any
+
+Work = Callable[[int], None]
+
+ATTEMPTS = 2
+
+
+def run_folds(
+    work: Work, indices: Sequence[int], jobs: int = 1, ray: str | None = None, *, gpu: bool = False
+) -> Iterator[tuple[int, str | None]]:
+    """Do `work` for every index and say, as each ends, whether it was done (None) or why not.
+
+    `jobs` processes share this machine; `ray` is a cluster's address, or "local". There `work` must be picklable, and
+    takes a whole GPU each where the cluster has some and `gpu` is asked for. What raises or is killed is tried again.
+    """
+    if jobs < 1:
+        raise ValueError(f"jobs must be at least 1; got {jobs}")
+    if ray is None and jobs == 1:
+        yield from ((index, attempt(work, index)) for index in indices)
+    elif ray is None:
+        yield from _threads(lambda index: _in_process(work, index), indices, jobs)
+    else:
+        with _cluster(ray, gpu) as call:
+            yield from _threads(lambda index: call(work, index), indices, len(indices))
+
+
+def attempt(work: Work, index: int) -> str | None:
+    """Try up to twice; None when it is done, else the last error in one line."""
+    text = ""
+    for _ in range(ATTEMPTS):
+        try:
+            work(index)
+        except Exception as error:
+            text = " ".join(f"{type(error).__name__}: {error}".split())
+        else:
+            return None
+    return text
+
+
+def _threads(work: Work, indices: Sequence[int], width: int) -> Iterator[tuple[int, str | None]]:
+    """A thread waits for each fold that is under way."""
+    pool = ThreadPoolExecutor(max(1, width))
+    waiting = {pool.submit(attempt, work, index): index for index in indices}
+    try:
+        for done in as_completed(waiting):
+            yield waiting[done], done.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _in_process(work: Work, index: int) -> None:
+    """A process of its own: one that is killed takes no other fold with it. Spawned, as on every system."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        pool.submit(_alone, work, index).result()
+
+
+def _alone(work: Work, index: int) -> None:
+    """Inside a process that shares the machine with others: one thread."""
+    import torch
+
+    torch.set_num_threads(1)
+    work(index)
+
+
+@contextmanager
+def _cluster(address: str, gpu: bool) -> Iterator[Callable[[Work, int], Any]]:
+    """Connect to a Ray cluster, or start one on this machine, and yield what runs work there."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reports its use over the network unless told not to
+    try:
+        import ray
+    except ModuleNotFoundError as error:
+        raise ValueError("--ray needs the package ray: pip install 'deadpan[ray]'") from error
+    own = not ray.is_initialized()
+    if own:
+        ray.init(address=address, include_dashboard=False if address == "local" else None, log_to_driver=False)
+    gpus = 1 if gpu and ray.cluster_resources().get("GPU") else 0  # type: ignore[no-untyped-call]
+    task = ray.remote(_alone).options(num_cpus=1, num_gpus=gpus, max_retries=0)
+    try:
+        yield lambda work, index: ray.get(task.remote(work, index))
+    finally:
+        if own:
+            ray.shutdown()
