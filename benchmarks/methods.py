@@ -34,19 +34,21 @@ SIZE = 64
 PICTURES = 9000  # of an epoch
 SHARP = {"width": 0.5, "residual_output": True}
 UNET = {**SHARP, "outer_skip": True, "generator_rate": 3e-4}
+DERL = {**UNET, "blocks": 1, "joint_rate": 2e-3}
 RECIPES: dict[str, tuple[dict[str, Any], dict[str, float]]] = {
     # settings, and the epochs of each stage as a multiple of --epochs: 1 in all for what learns to recognise
     "cnn": ({"width": 1.0}, {"epochs": 1}),
-    "cnn/2": ({"width": 0.5}, {"epochs": 1}),  # as wide as the methods are here, a quarter of the arithmetic
+    "cnn/wide": ({"width": 1.5}, {"epochs": 1}),  # as much arithmetic as derl has here
     "pixel_difference": (UNET, {"generator_epochs": 0.5, "classifier_epochs": 1}),
     "feature_difference": (UNET, {"generator_epochs": 0.5, "classifier_epochs": 1}),
-    "derl": (
-        {**UNET, "joint_rate": 1e-3},
-        {"generator_epochs": 0.5, "classifier_epochs": 0.125, "joint_epochs": 0.875},
-    ),
     "dgcn": (
-        {**SHARP, "skips": True},
-        {"generator_epochs": 0.5, "contrast_epochs": 0.625, "joint_epochs": 0.375},
+        {**SHARP, "skips": True, "blocks": 1, "tied": True, "contrast": "concat", "joint_rate": 2e-3},
+        {"generator_epochs": 0.5, "contrast_epochs": 0, "joint_epochs": 1},
+    ),
+    "derl": (DERL, {"generator_epochs": 0.5, "classifier_epochs": 0, "joint_epochs": 1}),
+    "derl/labels": (  # the same network, which nobody has shown how to remove an expression
+        {**DERL, "joint_theta": 0.0},
+        {"generator_epochs": 0, "classifier_epochs": 0, "joint_epochs": 1},
     ),
     "degan": (
         {"width": 0.5, "stem": 2, "synthesis_rate": 5e-4, "joint_rate": 1e-3},
@@ -70,7 +72,7 @@ def draw(folder: Path, people: int, seed: int) -> str:
 
 
 def method_of(name: str) -> str:
-    """The method of a row: cnn of cnn/2."""
+    """The method of a row: cnn of cnn/wide."""
     return name.partition("/")[0]
 
 

@@ -356,17 +356,20 @@ def test_it_is_built_by_name() -> None:
         checkpoint.build("dgcn", {"branches": [1]}, EXPRESSIONS)
 
 
-def test_the_embedding_inherits_what_the_generator_has_learnt() -> None:
-    method = checkpoint.build("dgcn", {"width": 0.125, "blocks": 1, "inherit": True}, EXPRESSIONS)
+def test_a_tied_embedding_reads_with_the_generators_encoder() -> None:
+    method = checkpoint.build("dgcn", {"width": 0.125, "blocks": 1, "tied": True}, EXPRESSIONS)
     assert isinstance(method, DGCN)
-    contrast = method.stages()[1]
-    before = method.encoder.layers.state_dict(), method.generator.encoder.state_dict()
-    assert not torch.equal(before[0]["2.0.weight"], before[1]["2.0.weight"])
-    assert contrast.begin is not None
-    contrast.begin()
-    learnt = method.generator.encoder.state_dict()
-    assert all(torch.equal(value, learnt[key]) for key, value in method.encoder.layers.state_dict().items())
-    contrast.step(make_batch(64))
-    assert not torch.equal(method.encoder.layers.state_dict()["2.0.weight"], learnt["2.0.weight"])
-    alone = checkpoint.build("dgcn", {"width": 0.125, "inherit": True, "reference": "none"}, EXPRESSIONS)
-    assert alone.stages()[0].begin is None
+    batch = make_batch(64)
+    inner = method.generator.eval()(batch.image, read_only=True)
+    assert inner.shape[1:] == (64, 4, 4)
+    assert torch.equal(method.eval().embed(batch.image), method.encoder(inner))
+    _, contrast, joint = method.stages()
+    before = copy.deepcopy(method.generator.state_dict())
+    contrast.step(batch)
+    assert all(torch.equal(value, before[key]) for key, value in method.generator.state_dict().items())
+    joint.step(batch)
+    after = method.generator.state_dict()
+    assert not torch.equal(after["encoder.1.0.weight"], before["encoder.1.0.weight"])
+    assert not torch.equal(after["encoder.1.1.running_mean"], before["encoder.1.1.running_mean"])
+    with pytest.raises(ValueError, match="tied needs a generator"):
+        checkpoint.build("dgcn", {"tied": True, "reference": "none"}, EXPRESSIONS)

@@ -18,8 +18,8 @@ idea, the kinds of loss and the order of the training are the paper's; what foll
 5. The L1 is weighted towards the region that the expression changes (`change_weight`): nearly all pixels of a pair
    agree, so that a plain L1 is content with copying the input. `--change-weight 0` is the plain L1.
 6. `skips` (U-Net) and `residual_output` (the last layer makes the difference R(x) - x) keep the reference sharp, which
-   a code of 256 numbers cannot; `blocks` refines R's encoder by residual blocks, and with `inherit` the embedding is
-   built like that encoder and begins as what it learnt in stage 1. All are off by default.
+   a code of 256 numbers cannot; `blocks` refines R's encoder by residual blocks. With `tied` E reads with
+   that encoder, and the joint stage trains it at the full rate on L_rec as well as on the labels. All off by default.
 7. `reference`: besides the generated face, the true one where it is known ("real", the upper bound), or none at all,
    the ablation: then R is not built and E(x) itself is what gets classified.
 8. Real faces without a neutral partner take part in the metric loss and the cross-entropy.
@@ -63,8 +63,8 @@ class DGCNConfig:
     "Residual blocks that refine each of the generator's encoder layers before it is handed on [ours]."
     embedding: int = 256
     "Numbers of the embedding E(x) [ours]."
-    inherit: bool = False
-    "E is built like the generator's encoder and begins as what that learnt in stage 1 [ours; off: its own layers]."
+    tied: bool = False
+    "E reads with the generator's encoder, which removal goes on teaching, and adds the embedding [ours; off: its own]."
     contrast: Contrast = "diff"
     "What is classified: E(x) - E(R(x)), its absolute value, or both embeddings [paper: comparison at the embedding]."
     reference: Reference = "generated"
@@ -150,13 +150,15 @@ class Generator(nn.Module):
             nn.init.zeros_(self.output.weight)
             nn.init.zeros_(self.output.bias)  # type: ignore[arg-type]
 
-    def forward(self, image: Tensor) -> Tensor:
-        """(N, 3, S, S) -> the reference face (N, 3, S, S) in [-1, 1]."""
+    def forward(self, image: Tensor, read_only: bool = False) -> Tensor:
+        """(N, 3, S, S) -> the reference face (N, 3, S, S) in [-1, 1], or the innermost encoder layer (N, C, 4, 4)."""
         encoded = []
         hidden = image
         for layer in self.encoder:
             hidden = layer(hidden)  # (N, C_i, S / 2^i, S / 2^i), the last one (N, C, 4, 4)
             encoded.append(hidden)
+        if read_only:
+            return hidden
         hidden = self.write(self.read(hidden))  # by (N, 256) to (N, C, 4, 4)
         for layer, skip in zip([*self.decoder, self.output], encoded[::-1], strict=True):
             hidden = layer(torch.cat([hidden, skip], 1) if self.skips else hidden)  # (N, C, 8, 8) ... (N, 3, S, S)
@@ -172,11 +174,10 @@ class Encoder(nn.Module):
 
     def __init__(self, config: DGCNConfig) -> None:
         super().__init__()
-        if config.inherit:
-            channels = generator_channels(config)
-            self.layers = encoder_layers(channels, config.blocks)
-            finish = [nn.BatchNorm2d(channels[-1]), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten()]
-            self.embed = nn.Sequential(*finish, nn.Linear(channels[-1] * 4, config.embedding, bias=False))
+        if config.tied:  # reads the generator's innermost encoder layer instead of the image
+            inner = generator_channels(config)[-1]
+            self.layers = nn.ModuleList([nn.Sequential(nn.BatchNorm2d(inner), nn.ReLU(), nn.AdaptiveAvgPool2d(1))])
+            self.embed = nn.Sequential(nn.Flatten(), nn.Linear(inner, config.embedding, bias=False))
             return
         depth = int(math.log2(config.image_size)) - 1
         channels = [max(8, round(config.width * min(32 * 2**i, 256))) for i in range(depth)]
@@ -197,7 +198,7 @@ class Encoder(nn.Module):
         """(N, 3, S, S) -> embedding (N, 256)."""
         hidden = image
         for layer in self.layers:
-            hidden = layer(hidden)  # (N, C_i, S / 2^i, S / 2^i), the last one (N, C, 2, 2), inherited (N, C, 4, 4)
+            hidden = layer(hidden)  # (N, C_i, S / 2^i, S / 2^i), the last one (N, C, 2, 2), tied (N, C, 1, 1)
         embedding: Tensor = self.embed(hidden)  # (N, 256)
         return embedding
 
@@ -259,6 +260,8 @@ class DGCN(Method):
         for name, known in (("contrast", get_args(Contrast)), ("reference", get_args(Reference))):
             if getattr(config, name) not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}; got {getattr(config, name)!r}")
+        if config.tied and config.reference == "none":
+            raise ValueError("tied needs a generator to read with; reference none has none")
         self.compares = config.reference != "none"
         if self.compares:
             self.generator = Generator(config)
@@ -275,13 +278,13 @@ class DGCN(Method):
         contrast = {"contrast": AdamW(compared, c.contrast_rate, weight_decay=c.weight_decay)}
         joint: dict[str, Optimizer] = {"contrast": AdamW(compared, c.joint_rate, weight_decay=c.weight_decay)}
         trained: tuple[str, ...] = ("encoder", "classifier")
-        begin = self.begin_contrast if c.inherit and self.compares else None
-        stages = [Stage("contrast", c.contrast_epochs, self.contrast_step, contrast, one_cycle, trained, begin=begin)]
+        stages = [Stage("contrast", c.contrast_epochs, self.contrast_step, contrast, one_cycle, trained)]
         if self.compares:
             alone = {"generator": Adam(self.generator.parameters(), c.generator_rate)}
             step, fall = self.generator_step, constant_then_linear
             stages.insert(0, Stage("generator", c.generator_epochs, step, alone, fall, ("generator",), "paired"))
-            joint["generator"] = Adam(self.generator.parameters(), c.generator_rate / 10)
+            rate = c.joint_rate if c.tied else c.generator_rate / 10
+            joint["generator"] = AdamW(self.generator.parameters(), rate, weight_decay=c.weight_decay if c.tied else 0)
             self.generator_optimizer = alone["generator"]
             trained = ("generator", *trained)
         self.contrast_optimizer, self.joint_optimizers = contrast["contrast"], list(joint.values())
@@ -294,10 +297,6 @@ class DGCN(Method):
         loss, copy = self.reconstruction_losses(pairs, self.generator(pairs.image))
         self.descend(self.generator_optimizer, loss)
         return {"loss": loss.detach(), "l1": loss.detach(), "copy_l1": copy}
-
-    def begin_contrast(self) -> None:
-        """Begin the embedding as what the generator's encoder has learnt by removing expressions."""
-        self.encoder.layers.load_state_dict(self.generator.encoder.state_dict())
 
     def contrast_step(self, batch: Batch) -> dict[str, Tensor]:
         """One step of E and the classifier down a L_con + b CE; R is frozen and deterministic."""
@@ -315,7 +314,7 @@ class DGCN(Method):
         if not self.compares:
             loss, logs = self.label_losses(batch, None)
         else:
-            self.generator.eval()  # its running statistics stay: they are of pairs alone, a batch here is not
+            self.generator.train(self.config.tied)  # else its running statistics stay: those of pairs alone
             made = self.generator(batch.image)  # (N, 3, S, S)
             loss, logs = self.label_losses(batch, self.choose_reference(batch, made))
             if batch.paired.any():
@@ -369,14 +368,19 @@ class DGCN(Method):
         Without a reference both are E(x). With `contrast="concat"` L_con and the intensity read the plain difference.
         """
         if reference is None:
-            embedding = self.encoder(image)  # (N, 256)
+            embedding = self.embed(image)  # (N, 256)
             return embedding, embedding
-        embedding = self.encoder(torch.cat([image, reference]))  # (2 N, 256), in one batch: one set of statistics
-        face, rest = embedding.unflatten(0, (2, -1))  # (N, 256) each; chunk(2) would fix N in an exported model
+        embedding = self.embed(torch.cat([image, reference]))  # (2 N, 256), in one batch: one set of statistics
+        face, rest = embedding.reshape(2, -1, embedding.shape[1])  # (N, 256) each; chunk(2) would fix N in an exported model
         if self.config.contrast == "absdiff":
             return (face - rest).abs(), (face - rest).abs()
         compared = torch.cat([face, rest], 1) if self.config.contrast == "concat" else face - rest
         return compared, face - rest
+
+    def embed(self, image: Tensor) -> Tensor:
+        """E: (N, 3, S, S) -> embedding (N, 256)."""
+        embedding: Tensor = self.encoder(self.generator(image, read_only=True) if self.config.tied else image)
+        return embedding
 
     def forward(self, image: Tensor) -> Prediction:
         """(N, 3, S, S) -> logits (N, K) and the generated reference, or the image itself where there is none."""
