@@ -20,7 +20,7 @@ def reliability(answers: Classification, bins: int = BINS) -> dict[str, Any]:
     weighted by their pictures.
     """
     confidence = answers.probabilities.max(1).astype(np.float64)
-    right = answers.answer == answers.truth
+    right = answers.right
     edges = np.linspace(0, 1, bins + 1)
     place = np.clip(np.searchsorted(edges, confidence) - 1, 0, bins - 1)
     out: list[dict[str, Any]] = []

@@ -189,6 +189,30 @@ def score(
     score_files(model, data, json)
 
 
+@app.command
+def compare(
+    *runs: Annotated[Path, Parameter(help="Folders that `deadpan evaluate` wrote; one alone is described.")],
+    out: Annotated[Path, Parameter(help="Folder to write the report, the tables and the figures to.")] = Path(
+        "comparison"
+    ),
+    judge: Annotated[
+        Path | None, Parameter(help="Judge of identity to use, an identity.safetensors, instead of training one.")
+    ] = None,
+) -> None:
+    """Compare evaluated runs: figures with intervals, tests, robustness, subgroups, generated faces; one report."""
+    from rich.console import Console
+
+    from deadpan.comparison import compare as measure
+    from deadpan.report import write_report
+    from deadpan.terminal import print_comparison
+
+    comparison = measure(runs, judge)
+    print_comparison(comparison.facts, Console())
+    write_report(comparison, out)
+    for path in sorted(out.iterdir()):
+        print(path)
+
+
 def complain(text: object) -> None:
     """Say on standard error what went wrong."""
     print(f"error: {text}", file=sys.stderr)

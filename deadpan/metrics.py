@@ -34,9 +34,14 @@ class Classification:
         return np.asarray(self.probabilities.argmax(1))
 
     @property
+    def right(self) -> NDArray[np.bool_]:
+        """(N,) whether the answer is the true expression."""
+        return np.asarray(self.answer == self.truth)
+
+    @property
     def accuracy(self) -> float:
         """Share of pictures answered right."""
-        return float((self.answer == self.truth).mean())
+        return float(self.right.mean())
 
     @property
     def balanced_accuracy(self) -> float:

@@ -152,3 +152,27 @@ def print_evaluation(facts: Mapping[str, Any], readings: Mapping[str, Any], cons
         place = ["", own, "", ""] if figure["figure"] == "accuracy" else ["", "", own, ""]
         table.add_row(Text(f"paper: {figure['source']}", style="dim"), *place)
     console.print(table)
+
+
+def print_comparison(facts: Mapping[str, Any], console: Console) -> None:
+    """Print the runs of `deadpan compare` beside one another, and every two of them with what tells them apart."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for heading in ("run", "pictures", "people", "accuracy (95 %)", "balanced", "F1", "ECE"):
+        table.add_column(heading, justify="left" if heading == "run" else "right", overflow="fold")
+    for run in facts["runs"]:
+        frame = run["frame"]
+        ends = " to ".join(f"{100 * end:.1f}" for end in frame["accuracy_interval"])
+        accuracy, *others = (f"{100 * frame[name]:.1f}" for name in ("accuracy", "balanced_accuracy", "macro_f1"))
+        counts = [f"{run['pictures']:,}", f"{run['people']:,}" if run["people"] else "unknown"]
+        row = [run["name"], *counts, f"{accuracy} ({ends})", *others, f"{run['calibration']['ece']:.3f}"]
+        table.add_row(*map(Text, row))
+    console.print(table)
+    said = dict.fromkeys(f"{run['protocol']['name']}, weights: {run['selection']}" for run in facts["runs"])
+    console.print(Text("; ".join(said), style="dim"))
+    for pair in facts["pairs"]:
+        tests = [f"McNemar p {pair['mcnemar']['p']:.3g}"]
+        if pair["permutation"]:
+            tests.append(f"permutation of people p {pair['permutation']['p']:.3g}")
+        gap = 100 * (pair["accuracy_a"] - pair["accuracy_b"])
+        line = f"{pair['a']} - {pair['b']}: {gap:+.1f} on {pair['pictures']:,} pictures, {', '.join(tests)}"
+        console.print(line, markup=False, highlight=False)
