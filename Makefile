@@ -11,7 +11,7 @@ BIN := .venv/bin
 
 .venv/dev: pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet -e '.[cpu,train,dev]'
+	$(BIN)/pip install --quiet -e '.[cpu,train,ray,dev]'
 	touch $@ .venv/light
 
 demo: .venv/light

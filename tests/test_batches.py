@@ -52,6 +52,7 @@ def row(number: int, expression: str | dict[str, float], **more: Any) -> dict[st
 def write(path: Path, rows: Iterable[dict[str, Any]], **about: Any) -> Path:
     standard = {"format": 1, "dataset": path.stem, "expressions": EXPRESSIONS, "image_size": 64, "margin_size": 70}
     table = pa.Table.from_pylist(list(rows), prepared_schema(standard | about))
+    path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, path, row_group_size=7)
     return path
 
