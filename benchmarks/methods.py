@@ -1,14 +1,14 @@
 """Every method, every baseline and the oracle under one budget: accuracy with spread, and what their generators do.
 
     python benchmarks/methods.py OUT [--data FILE...] [--weights SHARE...] [--test FILE...] [--people FILE]
-                                 [--methods NAME...] [--seeds 3] [--epochs 10]
+                                 [--methods NAME...] [--seeds 3] [--epochs 10] [--finished]
 
 Without `--data` the methods learn from 300 drawn people and are tested on 100 others (subjects disjoint, 64 px); with
 it from prepared files such as drawn.parquet and ferplus.parquet@train, in the shares of `--weights`. Accuracy is
 measured on every `--test` file and reading, the generated neutral faces on the paired pictures of `--people` (the drawn
 test people). All learn to recognise from `--epochs` times 9,000 pictures, batches of 32; what generates first trains
 its generator on half as many pairs (RECIPES). Last epoch. A run that is there already is kept, one that was stopped
-goes on. The table goes to OUT/methods.json and .md.
+goes on; `--finished` trains nothing and measures the runs that are there. The table goes to OUT/methods.json and .md.
 """
 
 from __future__ import annotations
@@ -83,9 +83,15 @@ def config(name: str, epochs: int) -> Any:
     return METHODS[method_of(name)].Config(image_size=SIZE, **settings, **spent)
 
 
+def folder(name: str, seed: int, options: argparse.Namespace) -> Path:
+    """Where a method's run with one seed lies."""
+    out: Path = options.out / f"{name.replace('/', '_')}-{seed}"
+    return out
+
+
 def fit(name: str, seed: int, options: argparse.Namespace, data: list[str]) -> Path:
     """Train one method with one seed, or go on with it, or leave it when it is there."""
-    out: Path = options.out / f"{name.replace('/', '_')}-{seed}"
+    out = folder(name, seed, options)
     loop = TrainingConfig(
         seed=seed,
         batch_size=32,
@@ -162,6 +168,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--methods", nargs="+", choices=list(RECIPES), default=list(RECIPES))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--finished", action="store_true", help="measure the runs that are finished, train none")
     return parser.parse_args()
 
 
@@ -178,6 +185,8 @@ def main() -> None:
     cells: dict[str, list[dict[str, Any]]] = {}
     for seed in range(options.seeds):
         for name in options.methods:
+            if options.finished and not (folder(name, seed, options) / "model.safetensors").exists():
+                continue
             run = fit(name, seed, options, data)
             method, _ = load_method(run)
             cells.setdefault(name, []).append(cell(method, options, tests, people, who))
