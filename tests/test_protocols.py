@@ -93,6 +93,13 @@ def test_protocols_fit_their_data_sets(name: str) -> None:
         assert figure.source and "[paper]" in protocol.source and 0 < figure.value < 100
 
 
+def test_every_protocol_has_its_line_in_the_documentation() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "protocols.md").read_text(encoding="utf-8")
+    names = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    listed = [word for name in names for word in name.split("`")[1::2]]
+    assert listed == list(PROTOCOLS)
+
+
 def lab() -> list[dict[str, Any]]:
     """Twelve people with two sequences each, one of them contempt for the even ones."""
     return [
