@@ -175,4 +175,4 @@ def print_comparison(facts: Mapping[str, Any], console: Console) -> None:
             tests.append(f"permutation of people p {pair['permutation']['p']:.3g}")
         gap = 100 * (pair["accuracy_a"] - pair["accuracy_b"])
         line = f"{pair['a']} - {pair['b']}: {gap:+.1f} on {pair['pictures']:,} pictures, {', '.join(tests)}"
-        console.print(line, markup=False, highlight=False)
+        console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 
 from deadpan.answers import Answers, write_answers
+from deadpan.checkpoint import write_tensors
 from deadpan.cli import main
 from deadpan.comparison import Evaluated, arranged, compare, compare_pair, figures, load_run, shares, spread, summed
+from deadpan.identity import Identity
+from deadpan.neutral_faces import resized
 from deadpan.robustness import DEGRADATIONS
 from tests.test_answers import some_answers
 
@@ -210,6 +213,22 @@ def test_a_comparison_is_whole_and_fit_for_json(tmp_path: Path) -> None:
     assert second["neutral"] is None
     assert set(first["subgroups"]) == {"gender"}
     assert facts["pairs"][0]["mcnemar"] == {"only_a": 0, "only_b": 0, "p": 1.0}
+
+
+def test_one_judge_is_trained_or_read_for_all_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    answers = some_answers(30, people=15)
+    images, truth = (resized(each, 16) for each in (answers.images, answers.true_neutral))
+    larger = dataclasses.replace(answers, images=images, true_neutral=truth, neutral=255 - images)
+    write_run(tmp_path / "run", [larger])
+    trained = compare([tmp_path / "run"]).facts["runs"][0]["neutral"]
+    assert -1 <= trained["expressive"]["identity"] <= 1
+    assert 0 <= trained["judge_separation"] <= 1
+    path = tmp_path / "identity.safetensors"
+    write_tensors(path, Identity().state_dict(), {})
+    read = compare([tmp_path / "run"], path).facts["runs"][0]["neutral"]
+    assert read["expressive"]["identity"] != trained["expressive"]["identity"]
+    assert main(["compare", str(tmp_path / "run"), "--judge", str(tmp_path / "none")]) == 2
+    assert "none cannot be read" in capsys.readouterr().err
 
 
 def test_runs_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
