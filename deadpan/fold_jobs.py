@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -80,6 +81,7 @@ def _cluster(address: str, gpu: bool) -> Iterator[Callable[[Work, int], Any]]:
     except ModuleNotFoundError as error:
         raise ValueError("--ray needs the package ray: pip install 'deadpan[ray]'") from error
     own = not ray.is_initialized()
+    check_reachable(address)
     if own:
         ray.init(address=address, include_dashboard=False if address == "local" else None, log_to_driver=False)
     gpus = 1 if gpu and ray.cluster_resources().get("GPU") else 0  # type: ignore[no-untyped-call]
@@ -89,3 +91,16 @@ def _cluster(address: str, gpu: bool) -> Iterator[Callable[[Work, int], Any]]:
     finally:
         if own:
             ray.shutdown()
+
+
+def check_reachable(address: str) -> None:
+    """Refuse an address at which nobody answers (ValueError): Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if address in ("local", "auto"):
+        return
+    if not host or not port.isdigit():
+        raise ValueError(f"--ray takes local, auto or HOST:PORT; got {address!r}")
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as error:
+        raise ValueError(f"no Ray cluster answers at {address}: {error}; `ray start --head` starts one") from error

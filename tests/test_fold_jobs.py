@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deadpan.fold_jobs import run_folds
+from deadpan.fold_jobs import check_reachable, run_folds
 
 
 def work(folder: Path, index: int) -> None:
@@ -50,6 +50,9 @@ def test_a_ray_cluster_does_the_same(tmp_path: Path) -> None:
 def test_what_is_missing_or_wrong_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="jobs must be at least 1; got 0"):
         list(run_folds(print, [0], jobs=0))
+    for address, text in (("here", "takes local, auto or HOST:PORT; got 'here'"), ("127.0.0.1:1", "no Ray cluster")):
+        with pytest.raises(ValueError, match=text):
+            check_reachable(address)
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ValueError, match=r"pip install 'deadpan\[ray\]'"):
         list(run_folds(print, [0], ray="local"))
