@@ -35,5 +35,10 @@ def test_from_a_tree_of_ckplus_to_figures(tmp_path: Path, capsys: pytest.Capture
         printed = capsys.readouterr().out
         assert "single pictures" in printed and "sequences, majority" in printed and "97.30 %" in printed
         runs.append(str(out))
+    assert main(["compare", *runs, "--out", str(tmp_path / "report")]) == 0
+    compared = json.loads((tmp_path / "report" / "comparison.json").read_text())
+    assert [run["method"] for run in compared["runs"]] == list(EPOCHS)
+    assert compared["runs"][0]["sequence"]["majority"]["n"] == 6 * 7
+    assert (tmp_path / "report" / "report.html").stat().st_size > 10_000
     log = [json.loads(line) for line in (tmp_path / "derl/folds/01/run/log.jsonl").read_text().splitlines()]
     assert log[0]["stage"] == "generator" and log[0]["copy_l1"] > 0  # neutral frames were there to learn from

@@ -57,7 +57,9 @@ def test_wrong_use_ends_with_two_and_says_what_to_do(
     assert text in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["train", "synthesize", "prepare", "export", "score", "predict", "models"])
+@pytest.mark.parametrize(
+    "command", ["train", "evaluate", "synthesize", "prepare", "export", "score", "predict", "models"]
+)
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "--help"]) == 0
     assert command in capsys.readouterr().out
