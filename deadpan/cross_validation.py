@@ -180,13 +180,16 @@ def train_fold(evaluation: Evaluation, material: Material, index: int) -> Path:
 
 
 def command_line(evaluation: Evaluation) -> str:
-    """The command that repeats the evaluation of a method, without the folders of its files."""
-    words = ["deadpan", "evaluate", evaluation.method, Path(evaluation.data).name, "--protocol", evaluation.protocol]
-    words += ["--folds", str(evaluation.folds), "--selection", evaluation.selection]
+    """The command that repeats the evaluation, without the folders of its files."""
+    judged = evaluation.model.name if evaluation.model else evaluation.method
+    words = ["deadpan", "evaluate", judged, Path(evaluation.data).name, "--protocol", evaluation.protocol]
+    words += ["--folds", str(evaluation.folds)]
+    words += [] if evaluation.model else ["--selection", evaluation.selection]
+    words += ["--robustness", str(evaluation.robustness)] if evaluation.robustness else []
     for flag, files in (("--extra", evaluation.extra), ("--test", evaluation.test)):
         words += [flag, *(Path(spec).name for spec in files)] if files else []
     words += ["--start", evaluation.start.name] if evaluation.start else []
-    return shlex.join([*words, *setting_flags(settings(evaluation))])
+    return shlex.join(words if evaluation.model else [*words, *setting_flags(settings(evaluation))])
 
 
 def settings(evaluation: Evaluation) -> dict[str, Any]:
@@ -252,6 +255,7 @@ def summarise(evaluation: Evaluation, material: Material) -> None:
         "name": evaluation.out.resolve().name,
         **settings(evaluation),
         "model": str(evaluation.model) if evaluation.model else None,
+        "command": command_line(evaluation),
         "protocol": {
             "name": evaluation.protocol,
             "title": protocol.title,

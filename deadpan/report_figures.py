@@ -116,7 +116,7 @@ def _frame(axes: Axes) -> Markup:
 
 def _ticks(ends: Range) -> list[float]:
     """Round values inside a range."""
-    ticks = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(*ends)
+    ticks = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10], integer=ends[1] - ends[0] > 2).tick_values(*ends)
     margin = 1e-6 * (ends[1] - ends[0])
     return [round(float(tick), 10) for tick in ticks if ends[0] - margin <= tick <= ends[1] + margin]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from deadpan.subgroups import LEAST
 from deadpan.table_text import Cell, Table
 
 Facts = Mapping[str, Any]
@@ -29,7 +30,8 @@ def label_of(run: Facts) -> str:
     people = f" of {run['people']:,} people" if run["people"] else ""
     folds = sum(fold["status"] == "done" for fold in run["folds"])
     tested = "test fold" if folds == 1 else f"{folds} test folds"
-    return f"{run['protocol']['name']}: {run['pictures']:,} pictures{people} in {tested}; model: {run['selection']}"
+    where = f"{', '.join(run['data'][1:] or run['data'])}, {run['protocol']['name']}"
+    return f"{where}: {run['pictures']:,} pictures{people} in {tested}; model: {run['selection']}"
 
 
 def label(facts: Facts, runs: Sequence[Facts] | None = None) -> str:
@@ -225,7 +227,7 @@ def subgroup_table(facts: Facts, attribute: str) -> Table:
     return Table(
         f"subgroups-{''.join(c if c.isalnum() else '-' for c in attribute)}",
         f"Accuracy by {attribute}, in per cent with 95 % intervals, and the gap between the best group and the worst; "
-        f"the counts are those of {runs[0]['name']}.",
+        f"groups of under {LEAST} pictures are left out, and the counts are those of {runs[0]['name']}.",
         label(facts, runs),
         "lrr" + "r" * len(runs),
         (attribute.capitalize(), "Pictures", "People", *(run["name"] for run in runs)),

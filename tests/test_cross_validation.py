@@ -211,6 +211,7 @@ def test_a_finished_model_answers_strangers_only(
     facts = json.loads((tmp_path / "run" / "evaluation.json").read_text())
     assert (facts["selection"], facts["method"], len(facts["folds"])) == ("as it came", "cnn", 6)
     assert facts["folds"][0]["train_people"] == 0 and facts["model"] == str(run)
+    assert facts["command"].startswith(f"deadpan evaluate {run.name} {data.name} --protocol loso")
     onnx, card = export(run, flip=False)
     exported = of(data, "onnx", method="", config=None, model=onnx)
     evaluate(exported)

@@ -104,7 +104,7 @@ def test_figures_stand_beside_the_papers_and_say_whose_they_are(html: str, compa
     assert [cell.text for cell in row[:4]] == [NASTY, "Accuracy", "97.30", f"{100 * run['frame']['accuracy']:.1f}"]
     assert len(made["paper"].rows) == 1  # the plain network is in no paper
     assert "Not comparable one to one" in html
-    label = "subjects: 160 pictures of 10 people in 2 test folds; model: last epoch; 2026-05-03"
+    label = "drawn.parquet, subjects: 160 pictures of 10 people in 2 test folds; model: last epoch; 2026-05-03"
     assert {table.label for table in made.values()} == {label}
     assert html.count(label) >= len(made)
 
