@@ -42,7 +42,15 @@ RECIPES: dict[str, tuple[dict[str, Any], dict[str, float]]] = {
     "pixel_difference": (UNET, {"generator_epochs": 0.5, "classifier_epochs": 1}),
     "feature_difference": (UNET, {"generator_epochs": 0.5, "classifier_epochs": 1}),
     "dgcn": (
-        {**SHARP, "skips": True, "blocks": 1, "tied": True, "contrast": "concat", "joint_rate": 2e-3},
+        {
+            **SHARP,
+            "skips": True,
+            "blocks": 1,
+            "tied": True,
+            "contrast": "concat",
+            "reconstruction": 20.0,
+            "joint_rate": 2e-3,
+        },
         {"generator_epochs": 0.5, "contrast_epochs": 0, "joint_epochs": 1},
     ),
     "derl": (DERL, {"generator_epochs": 0.5, "classifier_epochs": 0, "joint_epochs": 1}),
