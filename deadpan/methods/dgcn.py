@@ -371,7 +371,7 @@ class DGCN(Method):
             embedding = self.embed(image)  # (N, 256)
             return embedding, embedding
         embedding = self.embed(torch.cat([image, reference]))  # (2 N, 256), in one batch: one set of statistics
-        face, rest = embedding.reshape(2, -1, embedding.shape[1])  # (N, 256) each; chunk(2) would fix N in an exported model
+        face, rest = embedding.reshape(2, -1, embedding.shape[1])  # (N, 256) each; chunk(2) would fix N on export
         if self.config.contrast == "absdiff":
             return (face - rest).abs(), (face - rest).abs()
         compared = torch.cat([face, rest], 1) if self.config.contrast == "concat" else face - rest
