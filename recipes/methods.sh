@@ -21,7 +21,7 @@ esac
 part() { echo $((epochs * $1 / 10)); } # tenths of the budget
 sharp=(--residual-output)
 case $method in
-  derl) flags=(--outer-skip "${sharp[@]}" --generator-epochs "$(part 3)" --classifier-epochs "$(part 2)" --joint-epochs "$(part 5)" --joint-rate 1e-3) ;;
+  derl) flags=(--outer-skip "${sharp[@]}" --blocks 1 --generator-epochs "$(part 3)" --classifier-epochs "$(part 1)" --joint-epochs "$(part 6)" --joint-rate 2e-3) ;;
   dgcn) flags=(--skips "${sharp[@]}" --generator-epochs "$(part 3)" --contrast-epochs "$(part 3)" --joint-epochs "$(part 4)") ;;
   degan) flags=(--synthesis-epochs "$(part 4)" --classifier-epochs "$(part 2)" --joint-epochs "$(part 4)" --joint-rate 1e-3) ;;
   errnet) flags=(--pretrain-epochs "$(part 2)" --epochs "$(part 8)" --rate 1e-3 --classification 10 --segment-weight 10) ;;

@@ -43,7 +43,8 @@ fit generator derl --start first "${drawn_data[@]}" "${shape[@]}" --residual-out
 # The classifiers: FER2013 photographs with FER+ votes. Their resolution is low already, so that little is taken away.
 sharp=(--augment.resolution 0.05 --augment.blur 0.05 --augment.blocks 0.05 --augment.noise 0.03)
 photographs=(--data ict.parquet drawn.parquet ferplus.parquet@train --own-neutral 0 --augment.grey 0.5 "${sharp[@]}")
-# (of the released one, stage 3 was begun once at 3e-4 and stopped after an epoch, and then as below, in two cycles)
+# (of the released one, stage 3 was begun once at 3e-4 and stopped after an epoch, and then as below, in two cycles; it went
+# by Adam, with the running statistics fixed, and held drawn faces too to what stage 1 had made of them)
 frozen=(--generator-epochs 0 --classifier-epochs 0)
 fit classifier derl --start generator "${photographs[@]}" --weights 0.12 0.08 0.8 "${shape[@]}" --residual-output \
   "${small[@]}" --generator-epochs 0 --classifier-epochs 8
