@@ -25,6 +25,8 @@ def run_folds(
     """
     if jobs < 1:
         raise ValueError(f"jobs must be at least 1; got {jobs}")
+    if ray is not None and jobs > 1:
+        raise ValueError(f"folds run in local processes or on Ray: give --jobs or --ray; got --jobs {jobs} --ray {ray}")
     if ray is None and jobs == 1:
         yield from ((index, attempt(work, index)) for index in indices)
     elif ray is None:

@@ -56,3 +56,8 @@ def test_what_is_missing_or_wrong_is_said(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ValueError, match=r"pip install 'deadpan\[ray\]'"):
         list(run_folds(print, [0], ray="local"))
+
+
+def test_processes_and_a_cluster_are_not_asked_for_at_once() -> None:
+    with pytest.raises(ValueError, match="--jobs or --ray"):
+        list(run_folds(print, [0], jobs=2, ray="local"))
