@@ -19,6 +19,9 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
 from deadpan.batches import open_data
 from deadpan.checkpoint import load_method, read_tensors, write_tensors
 from deadpan.evaluation import measure, measure_neutral, readings
@@ -123,10 +126,21 @@ def judge(out: Path, train_people: str) -> Identity:
     return network.eval()
 
 
+def multiplications(method: Method) -> int:
+    """How many multiplications one face costs at prediction."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        method(torch.zeros(1, 3, SIZE, SIZE))
+    return int(counter.get_total_flops()) // 2  # each with its addition
+
+
 def cell(method: Method, options: argparse.Namespace, tests: list[str], people: str, who: Identity) -> dict[str, Any]:
     """Everything measured of one trained method."""
     method.eval()
-    row: dict[str, Any] = {"parameters": sum(p.numel() for p in method.parameters()), "accuracy": {}}
+    row: dict[str, Any] = {
+        "parameters": sum(p.numel() for p in method.parameters()),  # also those that only train, as a discriminator's
+        "multiplications": multiplications(method),
+        "accuracy": {},
+    }
     for spec in tests:
         for reading, part in readings(open_data(spec, method.expressions, SIZE)).items():
             measured = measure(method.predict, part, generates=False)
@@ -146,9 +160,10 @@ def markdown(cells: dict[str, list[dict[str, Any]]]) -> str:
     """The table: a row per method, then copying the input."""
     tests = list(next(iter(cells.values()))[0]["accuracy"])
     kinds = [(k, m) for k in ("expressive", "neutral") for m in ("l1", "ssim", "identity")]
+    headings = ["method", "parameters", "multiplications", "seeds", *tests, *(f"{k} {m}" for k, m in kinds)]
     lines = [
-        "| method | parameters | seeds | " + " | ".join([*tests, *(f"{k} {m}" for k, m in kinds)]) + " |",
-        "|---|---|---|" + "---|" * (len(tests) + len(kinds)),
+        f"| {' | '.join(headings)} |",
+        "|" + "---|" * len(headings),
     ]
     copied: list[dict[str, Any]] = []
     for name, rows in cells.items():
@@ -157,11 +172,11 @@ def markdown(cells: dict[str, list[dict[str, Any]]]) -> str:
         if "neutral" in rows[0]:
             copied = rows
             neutral = [spread([row["neutral"][k][m] for row in rows], 1, 3) for k, m in kinds]
-        size = f"{rows[0]['parameters'] / 1e6:.1f} M"
+        size = f"{rows[0]['parameters'] / 1e6:.1f} M | {rows[0]['multiplications'] / 1e6:.0f} M"
         lines.append(f"| `{name}` | {size} | {len(rows)} | " + " | ".join([*accuracy, *neutral]) + " |")
     if copied:
         values = [f"{copied[0]['neutral'][k][f'copy_{m}']:.3f}" for k, m in kinds]
-        lines.append("| copying the input | | | " + " | ".join([*[""] * len(tests), *values]) + " |")
+        lines.append("| copying the input | | | | " + " | ".join([*[""] * len(tests), *values]) + " |")
     return "\n".join(lines)
 
 
