@@ -60,6 +60,22 @@ def against_rest(model: str, folder: Path) -> float:
     return float(np.mean(hits))
 
 
+def removal(pairs: list[tuple[FaceResult, FaceResult]]) -> dict[str, float]:
+    """Mean L1 of generated face, smile and blurred smile from the true neutral face, and for how many who is nearer."""
+    made = np.array([distance(smile.neutral, neutral.aligned) for neutral, smile in pairs if smile.neutral is not None])
+    copied = np.array([distance(smile.aligned, neutral.aligned) for neutral, smile in pairs])
+    soft = [np.asarray(cv2.GaussianBlur(smile.aligned, (0, 0), 1), np.uint8) for _, smile in pairs]
+    blurred = np.array([distance(face, neutral.aligned) for face, (neutral, _) in zip(soft, pairs, strict=True)])
+    return {
+        "l1": float(made.mean()),
+        "smile_l1": float(copied.mean()),
+        "blurred_l1": float(blurred.mean()),
+        "nearer": int((made < copied).sum()),
+        "blurred_nearer": int((blurred < copied).sum()),
+        "nearer_than_blurred": int((made < blurred).sum()),
+    }
+
+
 def main() -> None:
     """Print the figures and write the sheet."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -80,17 +96,15 @@ def main() -> None:
         print(f"smile called happiness against the person's own neutral photograph as rest face {share:.1%}")
     if not predictor.generates:
         return
-    made = np.array([distance(smile.neutral, neutral.aligned) for neutral, smile in pairs if smile.neutral is not None])
-    copied = np.array([distance(smile.aligned, neutral.aligned) for neutral, smile in pairs])
-    soft = [np.asarray(cv2.GaussianBlur(smile.aligned, (0, 0), 1), np.uint8) for _, smile in pairs]
-    blurred = np.array([distance(face, neutral.aligned) for face, (neutral, _) in zip(soft, pairs, strict=True)])
+    figures = removal(pairs)
     print(
-        f"generated neutral nearer to the true neutral than the smile: {(made < copied).sum()} of {len(pairs)} "
-        f"({(made < copied).mean():.1%}); mean L1 {made.mean():.4f} against {copied.mean():.4f}"
+        f"generated neutral nearer to the true neutral than the smile: {figures['nearer']} of {len(pairs)} "
+        f"({figures['nearer'] / len(pairs):.1%}); mean L1 {figures['l1']:.4f} against {figures['smile_l1']:.4f}"
     )
     print(  # the caution: an L1 over two photographs rewards blur, which removes no expression
-        f"merely blurring the smile by 1 pixel: {(blurred < copied).mean():.1%} nearer, mean L1 {blurred.mean():.4f}; "
-        f"generated nearer than blurred for {(made < blurred).mean():.1%}"
+        f"merely blurring the smile by 1 pixel: {figures['blurred_nearer'] / len(pairs):.1%} nearer, "
+        f"mean L1 {figures['blurred_l1']:.4f}; generated nearer than blurred for "
+        f"{figures['nearer_than_blurred'] / len(pairs):.1%}"
     )
     if arguments.sheet:
         from deadpan.output import write_png

@@ -37,7 +37,7 @@ SIZE = 64
 PICTURES = 9000  # of an epoch
 SHARP = {"width": 0.5, "residual_output": True}
 UNET = {**SHARP, "outer_skip": True, "generator_rate": 3e-4}
-DERL = {**UNET, "blocks": 1, "joint_rate": 2e-3}
+DERL = {**UNET, "blocks": 1, "local_fc": False, "joint_rate": 4e-3}
 RECIPES: dict[str, tuple[dict[str, Any], dict[str, float]]] = {
     # settings, and the epochs of each stage as a multiple of --epochs: 1 in all for what learns to recognise
     "cnn": ({"width": 1.0}, {"epochs": 1}),
@@ -49,10 +49,10 @@ RECIPES: dict[str, tuple[dict[str, Any], dict[str, float]]] = {
             **SHARP,
             "skips": True,
             "blocks": 1,
-            "tied": True,
+            "residual": True,
             "contrast": "concat",
             "reconstruction": 20.0,
-            "joint_rate": 2e-3,
+            "joint_rate": 4e-3,
         },
         {"generator_epochs": 0.5, "contrast_epochs": 0, "joint_epochs": 1},
     ),

@@ -32,10 +32,35 @@ class ResidualBlock(nn.Module):
         return out
 
 
-class LocalCNN(nn.Module):
-    """Three convolutions on the residue of one spatial size, ending in a feature with its own classifier."""
+def residual_trunk(image_channels: int, width: float) -> tuple[list[nn.Module], int]:
+    """Layers (N, image_channels, S, S) -> features (N, C), two blocks each at 1/2 to 1/16 of the size, and C."""
+    c = [max(8, round(width * n)) for n in (32, 64, 128, 256)]
+    layers: list[nn.Module] = [
+        nn.Conv2d(image_channels, c[0], 5, stride=2, padding=2, bias=False),  # (N, 32, S / 2, S / 2)
+        ResidualBlock(c[0], c[0]),
+        ResidualBlock(c[0], c[1], 2),  # (N, 64, S / 4, S / 4)
+        ResidualBlock(c[1], c[1]),
+        ResidualBlock(c[1], c[2], 2),  # (N, 128, S / 8, S / 8)
+        ResidualBlock(c[2], c[2]),
+        ResidualBlock(c[2], c[3], 2),  # (N, 256, S / 16, S / 16)
+        ResidualBlock(c[3], c[3]),
+        nn.BatchNorm2d(c[3]),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+    ]
+    return layers, c[3]
 
-    def __init__(self, channels: int, size: int, expressions: int, width: int, dropout: float) -> None:
+
+class LocalCNN(nn.Module):
+    """Three convolutions on the residue of one spatial size, ending in a feature with its own classifier.
+
+    The feature is an FC of the pooled convolutions, or with `fc=False` the pooled convolutions themselves.
+    """
+
+    def __init__(
+        self, channels: int, size: int, expressions: int, width: int, dropout: float, *, fc: bool = True
+    ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for _ in range(3):
@@ -44,7 +69,10 @@ class LocalCNN(nn.Module):
                 layers.append(nn.MaxPool2d(2))
                 size //= 2
             channels = width
-        self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, width), nn.ReLU())
+        layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+        if fc:
+            layers += [nn.Linear(width, width), nn.ReLU()]
+        self.layers = nn.Sequential(*layers)
         self.vote = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, expressions))
 
     def forward(self, residue: Tensor) -> tuple[Tensor, Tensor]:

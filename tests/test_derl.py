@@ -11,7 +11,7 @@ import torch
 
 from deadpan import checkpoint
 from deadpan.expressions import EXPRESSIONS
-from deadpan.layers import ResidualBlock, adversarial_loss, changed_l1
+from deadpan.layers import LocalCNN, ResidualBlock, adversarial_loss, changed_l1
 from deadpan.methods.derl import DeRL, DeRLConfig, Generator
 from tests.test_methods import make_batch, small
 
@@ -52,6 +52,18 @@ def test_the_residue_is_the_raw_activations_of_encoder_and_decoder() -> None:
     generator.decoder[3].register_forward_hook(lambda _m, _x, out: kept.update(d2=out))
     _, residue, _ = generator(image)
     assert torch.equal(residue[0], torch.cat([kept["e2"], kept["d2"]], 1))
+
+
+def test_a_local_cnn_without_fc_votes_on_its_pooled_convolutions() -> None:
+    features = {}
+    for fc in (True, False):
+        method = checkpoint.build("derl", {"width": 0.125, "local_fc": fc}, EXPRESSIONS).eval()
+        assert isinstance(method, DeRL)
+        local = method.classifier.local[0]
+        assert isinstance(local, LocalCNN)
+        features[fc] = [type(layer).__name__ for layer in [*local.layers.children()][-2:]]
+        assert method(make_batch(64).image).logits.shape == (8, 8)
+    assert features == {True: ["Linear", "ReLU"], False: ["AdaptiveAvgPool2d", "Flatten"]}
 
 
 def test_classifier_training_leaves_the_generator_bit_identical() -> None:

@@ -356,20 +356,21 @@ def test_it_is_built_by_name() -> None:
         checkpoint.build("dgcn", {"branches": [1]}, EXPRESSIONS)
 
 
-def test_a_tied_embedding_reads_with_the_generators_encoder() -> None:
-    method = checkpoint.build("dgcn", {"width": 0.125, "blocks": 1, "tied": True}, EXPRESSIONS)
+def test_a_residual_embedding_without_reference_is_the_plain_network() -> None:
+    config = {"width": 0.125, "residual": True, "reference": "none", "dropout": 0.3}
+    method = checkpoint.build("dgcn", config, EXPRESSIONS)
+    plain = checkpoint.build("cnn", {"width": 0.25}, EXPRESSIONS)
+    names = list(plain.state_dict())
+    plain.load_state_dict(dict(zip(names, method.state_dict().values(), strict=True)))
+    image = make_batch(64).image
+    assert torch.equal(method.eval()(image).logits, plain.eval()(image).logits)
+
+
+@pytest.mark.parametrize("contrast", ["diff", "concat"])
+def test_a_residual_embedding_is_compared(contrast: str) -> None:
+    method = checkpoint.build("dgcn", {"width": 0.125, "residual": True, "contrast": contrast}, EXPRESSIONS).eval()
     assert isinstance(method, DGCN)
-    batch = make_batch(64)
-    inner = method.generator.eval()(batch.image, read_only=True)
-    assert inner.shape[1:] == (64, 4, 4)
-    assert torch.equal(method.eval().embed(batch.image), method.encoder(inner))
-    _, contrast, joint = method.stages()
-    before = copy.deepcopy(method.generator.state_dict())
-    contrast.step(batch)
-    assert all(torch.equal(value, before[key]) for key, value in method.generator.state_dict().items())
-    joint.step(batch)
-    after = method.generator.state_dict()
-    assert not torch.equal(after["encoder.1.0.weight"], before["encoder.1.0.weight"])
-    assert not torch.equal(after["encoder.1.1.running_mean"], before["encoder.1.1.running_mean"])
-    with pytest.raises(ValueError, match="tied needs a generator"):
-        checkpoint.build("dgcn", {"tied": True, "reference": "none"}, EXPRESSIONS)
+    image, neutral = make_batch(64, seed=1).image, make_batch(64, seed=2).image
+    face, rest = method.encoder(image), method.encoder(neutral)  # (8, 64) each
+    compared = torch.cat([face, rest], 1) if contrast == "concat" else face - rest
+    assert torch.allclose(method.compare(image, neutral).logits, method.classifier.layers[-1](compared), atol=1e-5)

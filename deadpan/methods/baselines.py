@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW
 
-from deadpan.layers import ResidualBlock, changed_l1
+from deadpan.layers import changed_l1, residual_trunk
 from deadpan.method import Batch, Method, Prediction, Stage, constant_then_linear, one_cycle
 from deadpan.methods.derl import DeRLConfig, Generator
 
@@ -41,27 +41,12 @@ class CNNConfig:
 
 
 class ResidualNetwork(nn.Module):
-    """Stem, then two blocks each at 1/2, 1/4, 1/8 and 1/16 of the size, pooled into logits."""
+    """The residual trunk, and logits of its features."""
 
     def __init__(self, channels: int, expressions: int, config: CNNConfig) -> None:
         super().__init__()
-        c = [max(8, round(config.width * n)) for n in (32, 64, 128, 256)]
-        self.layers = nn.Sequential(
-            nn.Conv2d(channels, c[0], 5, stride=2, padding=2, bias=False),  # (N, 32, S / 2, S / 2)
-            ResidualBlock(c[0], c[0], 1),
-            ResidualBlock(c[0], c[1], 2),  # (N, 64, S / 4, S / 4)
-            ResidualBlock(c[1], c[1], 1),
-            ResidualBlock(c[1], c[2], 2),  # (N, 128, S / 8, S / 8)
-            ResidualBlock(c[2], c[2], 1),
-            ResidualBlock(c[2], c[3], 2),  # (N, 256, S / 16, S / 16)
-            ResidualBlock(c[3], c[3], 1),
-            nn.BatchNorm2d(c[3]),
-            nn.ReLU(),
-            nn.AdaptiveAvgPool2d(1),
-            nn.Flatten(),
-            nn.Dropout(config.dropout),
-            nn.Linear(c[3], expressions),
-        )
+        trunk, features = residual_trunk(channels, config.width)
+        self.layers = nn.Sequential(*trunk, nn.Dropout(config.dropout), nn.Linear(features, expressions))
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels, S, S) -> logits (N, K)."""

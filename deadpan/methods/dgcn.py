@@ -18,8 +18,8 @@ idea, the kinds of loss and the order of the training are the paper's; what foll
 5. The L1 is weighted towards the region that the expression changes (`change_weight`): nearly all pixels of a pair
    agree, so that a plain L1 is content with copying the input. `--change-weight 0` is the plain L1.
 6. `skips` (U-Net) and `residual_output` (the last layer makes the difference R(x) - x) keep the reference sharp, which
-   a code of 256 numbers cannot; `blocks` refines R's encoder by residual blocks. With `tied` E reads with
-   that encoder, and the joint stage trains it at the full rate on L_rec as well as on the labels. All off by default.
+   a code of 256 numbers cannot; `blocks` refines R's encoder by residual blocks. With `residual` E is the residual
+   network of the baseline cnn, up to its pooled features, and the classifier a single layer. All off by default.
 7. `reference`: besides the generated face, the true one where it is known ("real", the upper bound), or none at all,
    the ablation: then R is not built and E(x) itself is what gets classified.
 8. Real faces without a neutral partner take part in the metric loss and the cross-entropy.
@@ -38,7 +38,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
-from deadpan.layers import ResidualBlock, changed_l1, classification_loss
+from deadpan.layers import ResidualBlock, changed_l1, classification_loss, residual_trunk
 from deadpan.method import Batch, Method, Prediction, Shown, Stage, constant_then_linear, one_cycle
 
 Contrast = Literal["diff", "absdiff", "concat"]
@@ -62,9 +62,9 @@ class DGCNConfig:
     blocks: int = 0
     "Residual blocks that refine each of the generator's encoder layers before it is handed on [ours]."
     embedding: int = 256
-    "Numbers of the embedding E(x) [ours]."
-    tied: bool = False
-    "E reads with the generator's encoder, which removal goes on teaching, and adds the embedding [ours; off: its own]."
+    "Numbers of the embedding E(x); with `residual` it is the features themselves, 512 times `width` [ours]."
+    residual: bool = False
+    "E is the network of the baseline cnn, as wide as R, up to its pooled features; one layer classifies [ours]."
     contrast: Contrast = "diff"
     "What is classified: E(x) - E(R(x)), its absolute value, or both embeddings [paper: comparison at the embedding]."
     reference: Reference = "generated"
@@ -150,15 +150,13 @@ class Generator(nn.Module):
             nn.init.zeros_(self.output.weight)
             nn.init.zeros_(self.output.bias)  # type: ignore[arg-type]
 
-    def forward(self, image: Tensor, read_only: bool = False) -> Tensor:
-        """(N, 3, S, S) -> the reference face (N, 3, S, S) in [-1, 1], or the innermost encoder layer (N, C, 4, 4)."""
+    def forward(self, image: Tensor) -> Tensor:
+        """(N, 3, S, S) -> the reference face (N, 3, S, S) in [-1, 1]."""
         encoded = []
         hidden = image
         for layer in self.encoder:
             hidden = layer(hidden)  # (N, C_i, S / 2^i, S / 2^i), the last one (N, C, 4, 4)
             encoded.append(hidden)
-        if read_only:
-            return hidden
         hidden = self.write(self.read(hidden))  # by (N, 256) to (N, C, 4, 4)
         for layer, skip in zip([*self.decoder, self.output], encoded[::-1], strict=True):
             hidden = layer(torch.cat([hidden, skip], 1) if self.skips else hidden)  # (N, C, 8, 8) ... (N, 3, S, S)
@@ -166,58 +164,61 @@ class Generator(nn.Module):
         return (image + 2 * made).clamp(-1, 1) if self.residual_output else made
 
 
+def plain_trunk(config: DGCNConfig) -> tuple[list[nn.Module], int]:
+    """E's plain layers, (N, 3, S, S) -> (N, C, 2, 2), and the 4 C numbers that they end in."""
+    depth = int(math.log2(config.image_size)) - 1
+    channels = [max(8, round(config.width * min(32 * 2**i, 256))) for i in range(depth)]
+    layers: list[nn.Module] = [
+        nn.Sequential(
+            # the first one strides: 3x3 at full size costs as much as all the others together
+            nn.Conv2d(before, after, 3 if i else 5, stride=1 if i else 2, padding=1 if i else 2, bias=False),
+            nn.BatchNorm2d(after),
+            nn.ReLU(),
+            nn.MaxPool2d(2) if i else nn.Identity(),
+        )
+        for i, (before, after) in enumerate(pairwise([3, *channels]))
+    ]
+    return layers, channels[-1] * 4
+
+
 class Encoder(nn.Module):
-    """E: the embedding that face and reference share.
+    """E: the embedding that face and reference share, of `features` numbers.
 
     For 64 px: 32x32x32, 16x16x64, 8x8x128, 4x4x256, 2x2x256, embedding of 256; innermost are 2x2 at any size.
     """
 
     def __init__(self, config: DGCNConfig) -> None:
         super().__init__()
-        if config.tied:  # reads the generator's innermost encoder layer instead of the image
-            inner = generator_channels(config)[-1]
-            self.layers = nn.ModuleList([nn.Sequential(nn.BatchNorm2d(inner), nn.ReLU(), nn.AdaptiveAvgPool2d(1))])
-            self.embed = nn.Sequential(nn.Flatten(), nn.Linear(inner, config.embedding, bias=False))
+        if config.residual:
+            layers, self.features = residual_trunk(3, 2 * config.width)  # as wide as R
+            self.layers = nn.ModuleList(layers)
+            self.embed: nn.Module = nn.Identity()
             return
-        depth = int(math.log2(config.image_size)) - 1
-        channels = [max(8, round(config.width * min(32 * 2**i, 256))) for i in range(depth)]
-        self.layers = nn.ModuleList(
-            nn.Sequential(
-                # the first one strides: 3x3 at full size costs as much as all the others together
-                nn.Conv2d(before, after, 3 if i else 5, stride=1 if i else 2, padding=1 if i else 2, bias=False),
-                nn.BatchNorm2d(after),
-                nn.ReLU(),
-                nn.MaxPool2d(2) if i else nn.Identity(),
-            )
-            for i, (before, after) in enumerate(pairwise([3, *channels]))
-        )
+        layers, inner = plain_trunk(config)
+        self.layers, self.features = nn.ModuleList(layers), config.embedding
         # a bias would cancel in the difference
-        self.embed = nn.Sequential(nn.Flatten(), nn.Linear(channels[-1] * 4, config.embedding, bias=False))
+        self.embed = nn.Sequential(nn.Flatten(), nn.Linear(inner, config.embedding, bias=False))
 
     def forward(self, image: Tensor) -> Tensor:
-        """(N, 3, S, S) -> embedding (N, 256)."""
+        """(N, 3, S, S) -> embedding (N, F)."""
         hidden = image
         for layer in self.layers:
-            hidden = layer(hidden)  # (N, C_i, S / 2^i, S / 2^i), the last one (N, C, 2, 2), tied (N, C, 1, 1)
-        embedding: Tensor = self.embed(hidden)  # (N, 256)
+            hidden = layer(hidden)  # (N, C_i, S / 2^i, S / 2^i), the last one (N, C, 2, 2), residual (N, C)
+        embedding: Tensor = self.embed(hidden)  # (N, F)
         return embedding
 
 
 class Classifier(nn.Module):
-    """Two fully connected layers on what was compared."""
+    """Two fully connected layers on what was compared, with `residual` one."""
 
     def __init__(self, features: int, expressions: int, config: DGCNConfig) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Dropout(config.dropout),
-            nn.Linear(features, 128),
-            nn.ReLU(),
-            nn.Dropout(config.dropout),
-            nn.Linear(128, expressions),
-        )
+        hidden = [] if config.residual else [nn.Dropout(config.dropout), nn.Linear(features, 128), nn.ReLU()]
+        last = nn.Linear(features if config.residual else 128, expressions)
+        self.layers = nn.Sequential(*hidden, nn.Dropout(config.dropout), last)
 
     def forward(self, compared: Tensor) -> Tensor:
-        """(N, 256), or (N, 512) with both embeddings -> logits (N, K)."""
+        """(N, F) contrast, or (N, 2 F) both embeddings -> logits (N, K)."""
         logits: Tensor = self.layers(compared)
         return logits
 
@@ -260,8 +261,6 @@ class DGCN(Method):
         for name, known in (("contrast", get_args(Contrast)), ("reference", get_args(Reference))):
             if getattr(config, name) not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}; got {getattr(config, name)!r}")
-        if config.tied and config.reference == "none":
-            raise ValueError("tied needs a generator to read with; reference none has none")
         self.compares = config.reference != "none"
         if self.compares:
             self.generator = Generator(config)
@@ -269,7 +268,7 @@ class DGCN(Method):
             self.generates = False
         self.encoder = Encoder(config)
         both = self.compares and config.contrast == "concat"
-        self.classifier = Classifier(config.embedding * (2 if both else 1), len(expressions), config)
+        self.classifier = Classifier(self.encoder.features * (2 if both else 1), len(expressions), config)
 
     def stages(self) -> list[Stage]:
         """The generator alone, then embedding and classifier with the generator frozen, then all together."""
@@ -283,8 +282,7 @@ class DGCN(Method):
             alone = {"generator": Adam(self.generator.parameters(), c.generator_rate)}
             step, fall = self.generator_step, constant_then_linear
             stages.insert(0, Stage("generator", c.generator_epochs, step, alone, fall, ("generator",), "paired"))
-            rate = c.joint_rate if c.tied else c.generator_rate / 10
-            joint["generator"] = AdamW(self.generator.parameters(), rate, weight_decay=c.weight_decay if c.tied else 0)
+            joint["generator"] = Adam(self.generator.parameters(), c.generator_rate / 10)
             self.generator_optimizer = alone["generator"]
             trained = ("generator", *trained)
         self.contrast_optimizer, self.joint_optimizers = contrast["contrast"], list(joint.values())
@@ -314,7 +312,7 @@ class DGCN(Method):
         if not self.compares:
             loss, logs = self.label_losses(batch, None)
         else:
-            self.generator.train(self.config.tied)  # else its running statistics stay: those of pairs alone
+            self.generator.eval()  # its running statistics stay: those of pairs alone
             made = self.generator(batch.image)  # (N, 3, S, S)
             loss, logs = self.label_losses(batch, self.choose_reference(batch, made))
             if batch.paired.any():
@@ -363,23 +361,23 @@ class DGCN(Method):
         return torch.where(batch.paired.view(-1, 1, 1, 1), batch.neutral, made)
 
     def contrast(self, image: Tensor, reference: Tensor | None) -> tuple[Tensor, Tensor]:
-        """What the classifier reads of (N, 3, S, S) beside its reference, (N, 256) or (N, 512), and c (N, 256).
+        """What the classifier reads of (N, 3, S, S) beside its reference, (N, F) or (N, 2 F), and c (N, F).
 
         Without a reference both are E(x). With `contrast="concat"` L_con and the intensity read the plain difference.
         """
         if reference is None:
-            embedding = self.embed(image)  # (N, 256)
+            embedding = self.embed(image)  # (N, F)
             return embedding, embedding
-        embedding = self.embed(torch.cat([image, reference]))  # (2 N, 256), in one batch: one set of statistics
-        face, rest = embedding.reshape(2, -1, embedding.shape[1])  # (N, 256) each; chunk(2) would fix N on export
+        embedding = self.embed(torch.cat([image, reference]))  # (2 N, F), in one batch: one set of statistics
+        face, rest = embedding.reshape(2, -1, embedding.shape[1])  # (N, F) each; chunk(2) would fix N on export
         if self.config.contrast == "absdiff":
             return (face - rest).abs(), (face - rest).abs()
         compared = torch.cat([face, rest], 1) if self.config.contrast == "concat" else face - rest
         return compared, face - rest
 
     def embed(self, image: Tensor) -> Tensor:
-        """E: (N, 3, S, S) -> embedding (N, 256)."""
-        embedding: Tensor = self.encoder(self.generator(image, read_only=True) if self.config.tied else image)
+        """E: (N, 3, S, S) -> embedding (N, F)."""
+        embedding: Tensor = self.encoder(image)
         return embedding
 
     def forward(self, image: Tensor) -> Prediction:
@@ -406,5 +404,5 @@ class DGCN(Method):
         """The length of c as intensity: how far the face is from its reference, whatever the expression."""
         if not self.compares:
             return {}
-        _, contrast = self.contrast(image, neutral)  # (N, 256)
+        _, contrast = self.contrast(image, neutral)  # (N, F)
         return {"intensity": Shown("level", contrast.float().norm(dim=1))}
