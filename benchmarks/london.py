@@ -106,6 +106,8 @@ def main() -> None:
         f"mean L1 {figures['blurred_l1']:.4f}; generated nearer than blurred for "
         f"{figures['nearer_than_blurred'] / len(pairs):.1%}"
     )
+    rest = [np.abs(n.neutral.astype(float) - n.aligned).mean() / 255 for n, _ in pairs if n.neutral is not None]
+    print(f"neutral photographs changed by {np.mean(rest):.4f} over the whole face")
     if arguments.sheet:
         from deadpan.output import write_png
         from deadpan.sheets import sheet

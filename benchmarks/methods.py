@@ -35,7 +35,7 @@ from deadpan.training import train
 
 SIZE = 64
 PICTURES = 9000  # of an epoch
-SHARP = {"width": 0.5, "residual_output": True}
+SHARP = {"width": 0.5, "residual_output": True, "dead_zone": 0.03}
 UNET = {**SHARP, "outer_skip": True, "generator_rate": 3e-4}
 DERL = {**UNET, "blocks": 1, "local_fc": False, "joint_rate": 4e-3}
 RECIPES: dict[str, tuple[dict[str, Any], dict[str, float]]] = {
@@ -51,6 +51,7 @@ RECIPES: dict[str, tuple[dict[str, Any], dict[str, float]]] = {
             "blocks": 1,
             "residual": True,
             "contrast": "concat",
+            "contrastive": 0.02,
             "reconstruction": 20.0,
             "joint_rate": 4e-3,
         },
@@ -62,11 +63,18 @@ RECIPES: dict[str, tuple[dict[str, Any], dict[str, float]]] = {
         {"generator_epochs": 0, "classifier_epochs": 0, "joint_epochs": 1},
     ),
     "degan": (
-        {"width": 0.5, "stem": 2, "synthesis_rate": 5e-4, "joint_rate": 1e-3},
+        {"width": 0.5, "dead_zone": 0.03, "stem": 2, "synthesis_rate": 5e-4, "joint_rate": 1e-3},
         {"synthesis_epochs": 0.5, "classifier_epochs": 0.25, "joint_epochs": 0.75},
     ),
     "errnet": (
-        {"width": 0.5, "stem_stride": 2, "classification": 10.0, "segment_weight": 10.0, "rate": 1e-3},
+        {
+            "width": 0.5,
+            "dead_zone": 0.03,
+            "stem_stride": 2,
+            "classification": 10.0,
+            "segment_weight": 10.0,
+            "rate": 1e-3,
+        },
         {"pretrain_epochs": 0.5, "epochs": 1},
     ),
     "oracle": ({"width": 1.0}, {"epochs": 1}),

@@ -158,6 +158,10 @@ def export(
         bool, Parameter(help="Average over the mirrored face, at twice the cost.", negative="--no-flip")
     ] = True,
     strength: Annotated[float, Parameter(help="Share of the generated change that is kept, up to 1.")] = 1.0,
+    dead_zone: Annotated[
+        float,
+        Parameter(help="Regions that change by less, of pixels in [-1, 1], are left alone; 0.03 takes the noise away."),
+    ] = 0.0,
     calibration: Annotated[
         str | None, Parameter(help="Prepared file, unseen in training, to balance the frequent expressions on.")
     ] = None,
@@ -171,7 +175,10 @@ def export(
     from deadpan.export import export as write
 
     figures = None if metrics is None else json_format.loads(metrics.read_text())
-    for path in write(run, out, flip=flip, strength=strength, calibration=calibration, metrics=figures):
+    written = write(
+        run, out, flip=flip, strength=strength, dead_zone=dead_zone, calibration=calibration, metrics=figures
+    )
+    for path in written:
         print(path)
 
 

@@ -52,6 +52,30 @@ def residual_trunk(image_channels: int, width: float) -> tuple[list[nn.Module], 
     return layers, c[3]
 
 
+class DeadZone(nn.Module):
+    """In use, not in training, leaves out of a generated change what is not one.
+
+    A generator that goes down an L1 changes every pixel a little. Where the mean change of a neighbourhood, an eighth
+    of the picture wide, is below `width` (of pixels in [-1, 1]) nothing is changed, from twice that on everything is
+    kept; 0 keeps everything everywhere.
+    """
+
+    def __init__(self, width: float) -> None:
+        super().__init__()
+        if not 0 <= width < 1:
+            raise ValueError(f"dead_zone must be at least 0 and below 1; got {width}")
+        self.width = width
+
+    def forward(self, change: Tensor) -> Tensor:
+        """(N, 3, S, S) -> the same, faded out where little changes."""
+        if self.training or not self.width:
+            return change
+        reach = max(1, change.shape[3] // 16)
+        size = change.abs().mean(1, keepdim=True)  # (N, 1, S, S)
+        around = F.avg_pool2d(size, 2 * reach + 1, stride=1, padding=reach, count_include_pad=False)
+        return change * (around / self.width - 1).clamp(0, 1)
+
+
 class LocalCNN(nn.Module):
     """Three convolutions on the residue of one spatial size, ending in a feature with its own classifier.
 

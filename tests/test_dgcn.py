@@ -136,6 +136,13 @@ def test_metric_losses_are_safe_where_the_contrast_vanishes(length: float) -> No
     assert contrast.grad.abs().max() < 1000  # NaN and infinity fail this, too
 
 
+def test_short_contrasts_are_not_blown_up() -> None:
+    contrast, expression = torch.tensor([[0.1, 0.0], [0.0, 2.0]]), torch.tensor([1, 1])
+    assert separation_loss(contrast, expression, 1.0, 0.5).item() == pytest.approx(0.2**2 + 1)
+    neutral = torch.tensor([True, False])
+    assert rest_loss(contrast, neutral, 0.5).item() == pytest.approx(0.01 / (4.01 / 2 + 0.25))
+
+
 def test_rest_by_hand_and_metric_losses_without_rows() -> None:
     contrast, neutral = torch.tensor([[3.0, 4.0], [1.0, 0.0], [0.0, 2.0]]), torch.tensor([True, False, True])
     expected = ((25 + 4) / 2) / ((25 + 1 + 4) / 3)
@@ -176,7 +183,7 @@ def test_the_total_is_the_weighted_sum() -> None:
     logs = method.stages()[2].step(batch)
     twin = dgcn(dropout=0.0, **weights)
     twin.generator.eval()
-    compared, _ = twin.contrast(batch.image, twin.generator(batch.image))
+    compared, _, _ = twin.contrast(batch.image, twin.generator(batch.image))
     label = -(batch.target * twin.classifier(compared).log_softmax(1)).sum(1).mean()
     expected = 3 * logs["l1"] + 0.5 * (logs["separation"] + logs["rest"]) + 2 * label
     assert logs["loss"].item() == pytest.approx(expected.item(), rel=1e-5)
@@ -238,7 +245,8 @@ def test_contrasts(contrast: str) -> None:
     method = dgcn(contrast=contrast).eval()
     image, other = make_batch(64, seed=1).image, make_batch(64, seed=2).image
     a, b = method.encoder(image), method.encoder(other)
-    compared, difference = method.contrast(image, other)
+    compared, difference, length = method.contrast(image, other)
+    assert length.item() == pytest.approx(a.norm(dim=1).mean().item(), rel=1e-4)
     expected = {"diff": a - b, "absdiff": (a - b).abs(), "concat": torch.cat([a, b], 1)}[contrast]
     assert torch.allclose(compared, expected, atol=1e-6)
     assert torch.allclose(difference.abs(), (a - b).abs(), atol=1e-6)

@@ -11,6 +11,7 @@ import torch
 from deadpan.checkpoint import build, save_method
 from deadpan.export import Released, balanced_offsets, calibrate, export, to_onnx
 from deadpan.expressions import EXPRESSIONS
+from deadpan.layers import DeadZone
 from tests.test_methods import make_batch, small
 
 
@@ -30,6 +31,11 @@ def test_neutral_faces_are_averaged_over_the_mirror_and_kept_by_their_strength()
     assert torch.allclose(Released(method, flip=True)(image).neutral, both, atol=1e-6)
     kept = Released(method, flip=True, strength=0.25)(image).neutral
     assert torch.allclose(kept, 0.75 * image + 0.25 * both, atol=1e-6)
+    change = 0.25 * (both - image)
+    width = change.abs().mean().item() / 1.5
+    left = Released(method, flip=True, strength=0.25, dead_zone=width).eval()(image).neutral - image
+    assert torch.allclose(left, DeadZone(width).eval()(change), atol=1e-6)
+    assert left.abs().sum() < change.abs().sum()
 
 
 def test_offsets_move_the_border_to_where_both_expressions_are_recalled_alike() -> None:

@@ -14,6 +14,7 @@ import torch
 from deadpan import checkpoint
 from deadpan.export import TOLERANCE, to_onnx
 from deadpan.expressions import EXPRESSIONS
+from deadpan.layers import DeadZone
 from deadpan.method import Batch, Method
 from deadpan.methods import METHODS
 
@@ -105,6 +106,49 @@ def test_exports_to_onnx_with_parity_and_any_batch_size(name: str) -> None:
         expected = method(image)
         assert np.abs(logits - expected.logits.detach().numpy()).max() < TOLERANCE
         assert np.abs(neutral - expected.neutral.detach().numpy()).max() < TOLERANCE
+
+
+CHANGING = [(name, {} if name in ("degan", "errnet") else {"residual_output": True}) for name in NAMES]
+CHANGING = [(name, config) for name, config in CHANGING if METHODS[name].generates]
+
+
+def test_the_dead_zone_by_hand() -> None:
+    change = torch.zeros(1, 3, 64, 64)
+    change[:, 0, 32, 32] = 81 * 3 * 0.045  # the mean of all within 4 pixels, over three channels, is 0.045
+    change[:, :, 4:20, 4:20] = -0.07
+    change[:, :, 50:, 50:] = 0.02
+    zone = DeadZone(0.03)
+    assert torch.equal(zone(change), change)  # in training
+    left = zone.eval()(change)
+    assert left[0, 0, 32, 32] == pytest.approx(81 * 3 * 0.045 / 2, rel=1e-4)
+    assert torch.equal(left[:, :, 8:16, 8:16], change[:, :, 8:16, 8:16])
+    assert not left[:, :, 50:, 50:].any()
+    assert torch.equal(DeadZone(0).eval()(change), change)
+    with pytest.raises(ValueError, match=r"dead_zone must be at least 0 and below 1; got 1\.5"):
+        DeadZone(1.5)
+
+
+@pytest.mark.parametrize(("name", "config"), CHANGING)
+def test_a_dead_zone_leaves_quiet_regions_of_neutral_faces_alone(name: str, config: dict[str, bool]) -> None:
+    image = make_batch(64).image * 0.5
+
+    def changed_by(width: float) -> tuple[Method, torch.Tensor]:
+        method = small(name, **config, image_size=64, dead_zone=width).eval()
+        for key, parameter in method.named_parameters():
+            if parameter.ndim == 4 and not parameter.any():  # the last layer, which starts from no change
+                torch.nn.init.normal_(parameter, std=0.02, generator=torch.Generator().manual_seed(len(key)))
+        return method, (method(image).neutral - image).detach()
+
+    _, change = changed_by(0)
+    width = change.abs().mean().item() / 1.5
+    method, left = changed_by(width)
+    assert (image + change).abs().max() < 1  # nothing is clipped
+    expected = DeadZone(width).eval()(change)
+    assert expected.abs().sum() < 0.95 * change.abs().sum()
+    assert torch.allclose(left, expected, atol=1e-5)
+    session = onnxruntime.InferenceSession(to_onnx(method, 64).SerializeToString())
+    (exported,) = session.run(["neutral"], {"image": image.numpy()})
+    assert np.abs(exported - (image + left).numpy()).max() < TOLERANCE
 
 
 @pytest.mark.parametrize("name", NAMES)

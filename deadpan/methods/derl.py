@@ -19,7 +19,8 @@ Differences from the paper (only its abstract, figures and tables could be read;
 6. A third stage can train generator and classifier together on the classification loss (`joint_epochs`), while faces
    of pairs are held to the true neutral face and others to what stage 1 made. Off (0) by default: the paper keeps the
    generator frozen.
-7. `residual_output` has the last layer make the difference n - x. Off by default: the paper's makes n.
+7. `residual_output` has the last layer make the difference n - x, and `dead_zone` leaves regions of small ones
+   alone. Off by default: the paper's makes n.
 8. `blocks` refines the encoder's layers by residual blocks; their sizes and channels stay. Off (0) by default.
 9. Running averages (EMA) of the generator and of the classifier are what is used and saved.
 """
@@ -36,7 +37,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW
 
-from deadpan.layers import LocalCNN, ResidualBlock, adversarial_loss, changed_l1, classification_loss
+from deadpan.layers import DeadZone, LocalCNN, ResidualBlock, adversarial_loss, changed_l1, classification_loss
 from deadpan.method import Batch, Method, Prediction, Shown, Stage, constant_then_linear, cosine, one_cycle
 
 
@@ -54,6 +55,8 @@ class DeRLConfig:
     "Residual blocks that refine each encoder layer of at least 4x4 before it is handed on [ours; paper draws none]."
     residual_output: bool = False
     "The last layer makes n - x instead of n, which keeps the person sharp [ours; paper: n]."
+    dead_zone: float = 0.0
+    "With `residual_output`, regions that change by less, of pixels in [-1, 1], are left alone: layers.DeadZone [ours]."
     branches: tuple[int, ...] = (1, 2, 3, 4)
     "Which local CNNs are built, 1 at the largest tap [paper: all]; a single one is the paper's ablation."
     dropout: float = 0.5
@@ -131,6 +134,7 @@ class Generator(nn.Module):
             )
         outer = channels[0] * (2 if config.outer_skip else 1)
         if config.residual_output:
+            self.dead_zone = DeadZone(config.dead_zone)
             self.difference = nn.ConvTranspose2d(outer, 3, 4, stride=2, padding=1)
             nn.init.zeros_(self.difference.weight)
             nn.init.zeros_(self.difference.bias)  # type: ignore[arg-type]
@@ -152,7 +156,8 @@ class Generator(nn.Module):
         if self.outer_skip:
             hidden = torch.cat([hidden, encoded[0]], 1)
         if self.residual_output:
-            neutral = (image + 2 * torch.tanh(self.difference(hidden))).clamp(-1, 1)  # (N, 3, S, S)
+            change = self.dead_zone(2 * torch.tanh(self.difference(hidden)))  # (N, 3, S, S)
+            neutral = (image + change).clamp(-1, 1)
         else:
             neutral = torch.tanh(self.output(hidden))  # (N, 3, S, S)
         return neutral, residue[::-1], encoded[-1].flatten(1)

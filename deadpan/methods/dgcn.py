@@ -13,13 +13,15 @@ idea, the kinds of loss and the order of the training are the paper's; what foll
    and 2 in the classifier, and one convolution more or less for each doubling or halving of the picture.
 2. The contrast is E(x) - E(R(x)); `contrast` also offers |E(x) - E(R(x))| and both embeddings side by side.
 3. The metric loss: directions of contrasts of one expression pull together, of two expressions push apart up to a
-   margin of 1, and contrasts of neutral faces, which have no direction, shrink to 0 beside the others.
+   margin of 1, and contrasts of neutral faces, which have no direction, shrink to 0 beside the others. In both terms a
+   contrast counts as at least a quarter as long as the embedding.
 4. The weights of the total, L = L_rec + 0.1 L_con + 1 CE, and the rates; R's rate is divided by 10 in the joint stage.
 5. The L1 is weighted towards the region that the expression changes (`change_weight`): nearly all pixels of a pair
    agree, so that a plain L1 is content with copying the input. `--change-weight 0` is the plain L1.
 6. `skips` (U-Net) and `residual_output` (the last layer makes the difference R(x) - x) keep the reference sharp, which
-   a code of 256 numbers cannot; `blocks` refines R's encoder by residual blocks. With `residual` E is the residual
-   network of the baseline cnn, up to its pooled features, and the classifier a single layer. All off by default.
+   a code of 256 numbers cannot; `dead_zone` leaves regions of small differences alone; `blocks` refines R's encoder by
+   residual blocks. With `residual` E is the residual network of the baseline cnn, up to its pooled features, and the
+   classifier a single layer. All off by default.
 7. `reference`: besides the generated face, the true one where it is known ("real", the upper bound), or none at all,
    the ablation: then R is not built and E(x) itself is what gets classified.
 8. Real faces without a neutral partner take part in the metric loss and the cross-entropy.
@@ -38,11 +40,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
-from deadpan.layers import ResidualBlock, changed_l1, classification_loss, residual_trunk
+from deadpan.layers import DeadZone, ResidualBlock, changed_l1, classification_loss, residual_trunk
 from deadpan.method import Batch, Method, Prediction, Shown, Stage, constant_then_linear, one_cycle
 
 Contrast = Literal["diff", "absdiff", "concat"]
 Reference = Literal["generated", "real", "none"]
+
+SHORT = 0.25
+"""Contrasts shorter than this share of the embedding count as so long in L_con. At first R(x) is nearly x, and the
+direction of next to nothing is noise whose gradient, 1 / |c|, would drown the cross-entropy."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,8 @@ class DGCNConfig:
     "Also hand the generator's encoder layers to its decoder, as in a U-Net [ours; off: code alone]."
     residual_output: bool = False
     "The generator's last layer makes R(x) - x instead of R(x), which keeps the person sharp [ours]."
+    dead_zone: float = 0.0
+    "With `residual_output`, regions that change by less, of pixels in [-1, 1], are left alone: layers.DeadZone [ours]."
     blocks: int = 0
     "Residual blocks that refine each of the generator's encoder layers before it is handed on [ours]."
     embedding: int = 256
@@ -127,6 +135,7 @@ class Generator(nn.Module):
         channels = generator_channels(config)
         self.skips = config.skips
         self.residual_output = config.residual_output
+        self.dead_zone = DeadZone(config.dead_zone)
         self.encoder = encoder_layers(channels, config.blocks)
         inner = channels[-1]
         self.read = nn.Sequential(nn.Flatten(), nn.Linear(inner * 16, config.code))
@@ -161,7 +170,7 @@ class Generator(nn.Module):
         for layer, skip in zip([*self.decoder, self.output], encoded[::-1], strict=True):
             hidden = layer(torch.cat([hidden, skip], 1) if self.skips else hidden)  # (N, C, 8, 8) ... (N, 3, S, S)
         made = torch.tanh(hidden)  # (N, 3, S, S)
-        return (image + 2 * made).clamp(-1, 1) if self.residual_output else made
+        return (image + self.dead_zone(2 * made)).clamp(-1, 1) if self.residual_output else made
 
 
 def plain_trunk(config: DGCNConfig) -> tuple[list[nn.Module], int]:
@@ -223,13 +232,14 @@ class Classifier(nn.Module):
         return logits
 
 
-def separation_loss(contrast: Tensor, expression: Tensor, margin: float) -> Tensor:
+def separation_loss(contrast: Tensor, expression: Tensor, margin: float, short: float | Tensor = 1e-2) -> Tensor:
     """Metric loss of contrasts (N, D) by their expression (N,), the mean over all pairs of rows; 0 without a pair.
 
     With d the distance of two directions c / |c|: d^2 for one expression, max(0, margin - d)^2 for two. Contrasts
-    shorter than 0.01 are divided by 0.01 instead: the direction of next to nothing is noise, its gradient 1 / |c|.
+    shorter than `short` are divided by `short` instead: the direction of next to nothing is noise.
     """
-    direction = F.normalize(contrast.float(), eps=1e-2)  # (N, D)
+    contrast = contrast.float()
+    direction = contrast / contrast.norm(dim=1, keepdim=True).clamp(min=short)  # (N, D)
     first, second = torch.triu_indices(
         len(contrast), len(contrast), 1, device=contrast.device
     )  # P = N (N - 1) / 2 each
@@ -238,13 +248,14 @@ def separation_loss(contrast: Tensor, expression: Tensor, margin: float) -> Tens
     return torch.where(expression[first] == expression[second], squared, apart).sum() / max(1, len(first))
 
 
-def rest_loss(contrast: Tensor, neutral: Tensor) -> Tensor:
+def rest_loss(contrast: Tensor, neutral: Tensor, short: float | Tensor = 1e-2) -> Tensor:
     """|c|^2 of the neutral rows (N,) bool of contrasts (N, D), as a share of the mean |c|^2; 0 without such a row.
 
-    A share, because a plain |c|^2 is fastest lowered by shrinking every c, until the classifier has nothing to read.
+    A share, because a plain |c|^2 is fastest lowered by shrinking every c, until the classifier has nothing to read;
+    of a mean |c|^2 that is never taken to be less than `short`^2.
     """
     squared = contrast.float().square().sum(1)  # (N,)
-    return (squared * neutral).sum() / neutral.sum().clamp(min=1) / (squared.mean() + 1e-4)
+    return (squared * neutral).sum() / neutral.sum().clamp(min=1) / (squared.mean() + short**2)
 
 
 class DGCN(Method):
@@ -337,22 +348,22 @@ class DGCN(Method):
         c = self.config
         self.encoder.train()
         self.classifier.train()
-        compared, contrast = self.contrast(batch.image, reference)
+        compared, contrast, length = self.contrast(batch.image, reference)
         logits = self.classifier(compared)
-        separation, rest = self.metric_losses(contrast, batch.target)
+        separation, rest = self.metric_losses(contrast, batch.target, SHORT * length.detach())
         loss = c.contrastive * (separation + rest) + c.classification * classification_loss(logits, batch.target)
         hits = logits.argmax(1) == batch.target.argmax(1)
         return loss, {"accuracy": hits.float().mean(), "separation": separation.detach(), "rest": rest.detach()}
 
-    def metric_losses(self, contrast: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    def metric_losses(self, contrast: Tensor, target: Tensor, short: float | Tensor = 1e-2) -> tuple[Tensor, Tensor]:
         """The two terms of L_con: separation of the expressive rows, rest of the neutral ones."""
         expression = target.argmax(1)  # (N,) by the most votes
         neutral = torch.zeros_like(expression, dtype=torch.bool)
         if "neutral" in self.expressions:
             neutral = expression == self.expressions.index("neutral")
         expressive = ~neutral
-        separation = separation_loss(contrast[expressive], expression[expressive], self.config.margin)
-        return separation, rest_loss(contrast, neutral)
+        separation = separation_loss(contrast[expressive], expression[expressive], self.config.margin, short)
+        return separation, rest_loss(contrast, neutral, short)
 
     def choose_reference(self, batch: Batch, made: Tensor) -> Tensor:
         """The face to compare with, (N, 3, S, S): R(x), or with `reference="real"` the true one where it is known."""
@@ -360,20 +371,21 @@ class DGCN(Method):
             return made
         return torch.where(batch.paired.view(-1, 1, 1, 1), batch.neutral, made)
 
-    def contrast(self, image: Tensor, reference: Tensor | None) -> tuple[Tensor, Tensor]:
-        """What the classifier reads of (N, 3, S, S) beside its reference, (N, F) or (N, 2 F), and c (N, F).
+    def contrast(self, image: Tensor, reference: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """What the classifier reads of (N, 3, S, S) beside its reference, (N, F) or (N, 2 F); c (N, F); mean |E(x)|.
 
         Without a reference both are E(x). With `contrast="concat"` L_con and the intensity read the plain difference.
         """
         if reference is None:
-            embedding = self.embed(image)  # (N, F)
-            return embedding, embedding
+            face = self.embed(image)  # (N, F)
+            return face, face, face.float().norm(dim=1).mean()
         embedding = self.embed(torch.cat([image, reference]))  # (2 N, F), in one batch: one set of statistics
         face, rest = embedding.reshape(2, -1, embedding.shape[1])  # (N, F) each; chunk(2) would fix N on export
+        contrast = face - rest
         if self.config.contrast == "absdiff":
-            return (face - rest).abs(), (face - rest).abs()
-        compared = torch.cat([face, rest], 1) if self.config.contrast == "concat" else face - rest
-        return compared, face - rest
+            contrast = contrast.abs()
+        compared = torch.cat([face, rest], 1) if self.config.contrast == "concat" else contrast
+        return compared, contrast, face.float().norm(dim=1).mean()
 
     def embed(self, image: Tensor) -> Tensor:
         """E: (N, 3, S, S) -> embedding (N, F)."""
@@ -404,5 +416,5 @@ class DGCN(Method):
         """The length of c as intensity: how far the face is from its reference, whatever the expression."""
         if not self.compares:
             return {}
-        _, contrast = self.contrast(image, neutral)  # (N, F)
+        _, contrast, _ = self.contrast(image, neutral)  # (N, F)
         return {"intensity": Shown("level", contrast.float().norm(dim=1))}

@@ -40,7 +40,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from deadpan.layers import adversarial_loss, changed_l1
+from deadpan.layers import DeadZone, adversarial_loss, changed_l1
 from deadpan.method import Batch, Method, Prediction, Shown, Stage, constant_then_linear
 
 EYES = (36, 45)
@@ -59,6 +59,8 @@ class ERRNetConfig:
     "Stride of the first layer; 2 spares the layers of full size, for a CPU [ours]."
     output: Literal["residual", "neutral"] = "residual"
     "What the decoder makes [paper: the residual image; the other is its ablation]."
+    dead_zone: float = 0.0
+    "Regions of the residual image, in [-2, 2], that hold less count as nothing: layers.DeadZone [ours]."
     segments: bool = True
     "Read the code in segments [paper: yes]; False classifies the plain code, without a mask."
     shared: float = 0.5
@@ -140,6 +142,7 @@ class Decoder(nn.Module):
         super().__init__()
         self.skips = config.skips
         self.output = config.output
+        self.dead_zone = DeadZone(config.dead_zone)
         joined = [c * (2 if config.skips else 1) for c in channels[:-1]] + channels[-1:]  # what each layer reads
         self.layers = nn.ModuleList(
             nn.Sequential(
@@ -166,7 +169,8 @@ class Decoder(nn.Module):
         drawn = torch.tanh(self.last(hidden))  # (N, 3, S, S)
         if self.output == "neutral":
             return drawn, image - drawn
-        return (image - 2 * drawn).clamp(-1, 1), 2 * drawn
+        residual = self.dead_zone(2 * drawn)
+        return (image - residual).clamp(-1, 1), residual
 
 
 class Recogniser(nn.Module):
