@@ -51,7 +51,7 @@ RECIPES: dict[str, tuple[dict[str, Any], dict[str, float]]] = {
             "blocks": 1,
             "residual": True,
             "contrast": "concat",
-            "contrastive": 0.02,
+            "contrastive": 0.0,
             "reconstruction": 20.0,
             "joint_rate": 4e-3,
         },
