@@ -53,6 +53,7 @@ VARIANTS = {
     "heads": Variant("half of the pictures of people of another head", "more", 0.5),
     "pairs": Variant("`hard`, and 30 % photographs beside a neutral one", "pairs", 0.3, loop={"pairing": "hard"}),
     "critic": Variant("30 % photographs without a neutral face, under the critic", "photographs", 0.3, method=CRITIC),
+    "mask": Variant("a mask of where the difference holds", method={"change_mask": True}),
     "plain_l1": Variant("the plain L1", method={"change_weight": 0.0}),
     "no_adversary": Variant("no adversary", method={"adversarial": 0.0}),
 }  # fmt: skip
@@ -69,7 +70,7 @@ def fit(name: str, variant: Variant, options: argparse.Namespace, drawn: str) ->
         tables["extra"] = open_data(getattr(options, variant.extra), table.expressions, SIZE)
         weights = (1 - variant.share, variant.share)
     loop = {"batch_size": 32, "pictures_per_epoch": PICTURES, "own_neutral": 0, "threads": 1, "weights": weights}
-    shape = {key: value for key, value in DERL.items() if key != "joint_rate"} | variant.method
+    shape = {**DERL, "change_mask": False, **variant.method}
     epochs = {"generator_epochs": options.epochs, "classifier_epochs": 0}
     train(
         "derl",

@@ -1,7 +1,7 @@
 """Every method, every baseline and the oracle under one budget: accuracy with spread, and what their generators do.
 
     python benchmarks/methods.py OUT [--data FILE...] [--weights SHARE...] [--test FILE...] [--people FILE]
-                                 [--methods NAME...] [--seeds 3] [--epochs 10] [--finished]
+                                 [--methods NAME...] [--seeds 3] [--epochs 10] [--rate R] [--choosing] [--finished]
 
 Without `--data` the methods learn from 300 drawn people and are tested on 100 others (subjects disjoint, 64 px); with
 it from prepared files such as drawn.parquet and ferplus.parquet@train, in the shares of `--weights`. Accuracy is
@@ -9,6 +9,9 @@ measured on every `--test` file and reading, the generated neutral faces on the 
 test people). All learn to recognise from `--epochs` times 9,000 pictures, batches of 32; what generates first trains
 its generator on half as many pairs (RECIPES). Last epoch. A run that is there already is kept, one that was stopped
 goes on; `--finished` trains nothing and measures the runs that are there. The table goes to OUT/methods.json and .md.
+
+Settings are chosen on 100 people more, `--choosing`, in another OUT; so the learning rates of the stage that recognises
+were, `--rate`, of 1e-3, 2e-3 and 4e-3.
 """
 
 from __future__ import annotations
@@ -35,15 +38,18 @@ from deadpan.training import train
 
 SIZE = 64
 PICTURES = 9000  # of an epoch
-SHARP = {"width": 0.5, "residual_output": True, "dead_zone": 0.03}
+QUIET = {"change_mask": True, "dead_zone": 0.03}
+SHARP = {"width": 0.5, "residual_output": True, **QUIET}
 UNET = {**SHARP, "outer_skip": True, "generator_rate": 3e-4}
+DIFFERENCE = {**UNET, "rate": 1e-3}
+PLAIN = {"width": 1.0, "rate": 1e-3}
 DERL = {**UNET, "blocks": 1, "local_fc": False, "joint_rate": 4e-3}
 RECIPES: dict[str, tuple[dict[str, Any], dict[str, float]]] = {
     # settings, and the epochs of each stage as a multiple of --epochs: 1 in all for what learns to recognise
-    "cnn": ({"width": 1.0}, {"epochs": 1}),
-    "cnn/wide": ({"width": 1.5}, {"epochs": 1}),  # as much arithmetic as derl has here
-    "pixel_difference": (UNET, {"generator_epochs": 0.5, "classifier_epochs": 1}),
-    "feature_difference": (UNET, {"generator_epochs": 0.5, "classifier_epochs": 1}),
+    "cnn": (PLAIN, {"epochs": 1}),
+    "cnn/wide": ({**PLAIN, "width": 1.5}, {"epochs": 1}),  # as much arithmetic as derl has here
+    "pixel_difference": (DIFFERENCE, {"generator_epochs": 0.5, "classifier_epochs": 1}),
+    "feature_difference": (DIFFERENCE, {"generator_epochs": 0.5, "classifier_epochs": 1}),
     "dgcn": (
         {
             **SHARP,
@@ -63,13 +69,13 @@ RECIPES: dict[str, tuple[dict[str, Any], dict[str, float]]] = {
         {"generator_epochs": 0, "classifier_epochs": 0, "joint_epochs": 1},
     ),
     "degan": (
-        {"width": 0.5, "dead_zone": 0.03, "stem": 2, "synthesis_rate": 5e-4, "joint_rate": 1e-3},
+        {"width": 0.5, **QUIET, "stem": 2, "synthesis_rate": 5e-4, "joint_rate": 1e-3},
         {"synthesis_epochs": 0.5, "classifier_epochs": 0.25, "joint_epochs": 0.75},
     ),
     "errnet": (
         {
             "width": 0.5,
-            "dead_zone": 0.03,
+            **QUIET,
             "stem_stride": 2,
             "classification": 10.0,
             "segment_weight": 10.0,
@@ -77,7 +83,7 @@ RECIPES: dict[str, tuple[dict[str, Any], dict[str, float]]] = {
         },
         {"pretrain_epochs": 0.5, "epochs": 1},
     ),
-    "oracle": ({"width": 1.0}, {"epochs": 1}),
+    "oracle": (PLAIN, {"epochs": 1}),
 }
 
 
@@ -95,10 +101,12 @@ def method_of(name: str) -> str:
     return name.partition("/")[0]
 
 
-def config(name: str, epochs: int) -> Any:
-    """The method's settings under a budget of `epochs`."""
+def config(name: str, epochs: int, rate: float | None = None) -> Any:
+    """The method's settings under a budget of `epochs`, on request with another rate of the stage that recognises."""
     settings, shares = RECIPES[name]
     spent = {key: round(epochs * share) for key, share in shares.items()}
+    if rate is not None:
+        settings = {**settings, "joint_rate" if "joint_epochs" in shares else "rate": rate}
     return METHODS[method_of(name)].Config(image_size=SIZE, **settings, **spent)
 
 
@@ -119,7 +127,7 @@ def fit(name: str, seed: int, options: argparse.Namespace, data: list[str]) -> P
         own_neutral=0,
         threads=1,
     )
-    train(method_of(name), config(name, options.epochs), data, out, loop, resume=True)
+    train(method_of(name), config(name, options.epochs, options.rate), data, out, loop, resume=True)
     return out
 
 
@@ -199,6 +207,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--methods", nargs="+", choices=list(RECIPES), default=list(RECIPES))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--rate", type=float, help="another learning rate of the stage that recognises")
+    parser.add_argument("--choosing", action="store_true", help="test on the people that settings are chosen on")
     parser.add_argument("--finished", action="store_true", help="measure the runs that are finished, train none")
     return parser.parse_args()
 
@@ -208,7 +218,8 @@ def main() -> None:
     options = parse()
     out: Path = options.out
     data = options.data or [draw(out / "train-people", 300, 1000)]
-    people = options.people or draw(out / "test-people", 100, 2000)
+    others = ("choosing-people", 2000) if options.choosing else ("test-people", 3000)
+    people = options.people or draw(out / others[0], 100, others[1])
     tests = options.test or [people]
     out.mkdir(parents=True, exist_ok=True)
     who = judge(out, data[0])

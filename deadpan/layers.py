@@ -76,6 +76,28 @@ class DeadZone(nn.Module):
         return change * (around / self.width - 1).clamp(0, 1)
 
 
+class Change(nn.Module):
+    """How a picture is to change, from a generator's last layer: 2 tanh of three channels, then DeadZone.
+
+    With `mask`, the sigmoid of a fourth channel says where the change holds (the attention mask of GANimation, Pumarola
+    et al. 2018, arXiv 1807.09251): what a decoder lets through everywhere is switched off where nothing is to change.
+    """
+
+    def __init__(self, mask: bool, dead_zone: float) -> None:
+        super().__init__()
+        self.mask = mask
+        self.channels = 4 if mask else 3  # of the last layer
+        self.dead_zone = DeadZone(dead_zone)
+
+    def forward(self, drawn: Tensor) -> Tensor:
+        """(N, 3 or 4, S, S) -> change (N, 3, S, S) in (-2, 2)."""
+        change = 2 * torch.tanh(drawn[:, :3])
+        if self.mask:
+            change = change * torch.sigmoid(drawn[:, 3:])
+        left: Tensor = self.dead_zone(change)
+        return left
+
+
 class LocalCNN(nn.Module):
     """Three convolutions on the residue of one spatial size, ending in a feature with its own classifier.
 

@@ -247,7 +247,7 @@ def test_contrasts(contrast: str) -> None:
     a, b = method.encoder(image), method.encoder(other)
     compared, difference, length = method.contrast(image, other)
     assert length.item() == pytest.approx(a.norm(dim=1).mean().item(), rel=1e-4)
-    expected = {"diff": a - b, "absdiff": (a - b).abs(), "concat": torch.cat([a, b], 1)}[contrast]
+    expected = {"diff": a - b, "absdiff": (a - b).abs(), "concat": torch.cat([a, a - b], 1)}[contrast]
     assert torch.allclose(compared, expected, atol=1e-6)
     assert torch.allclose(difference.abs(), (a - b).abs(), atol=1e-6)
     if contrast != "concat":
@@ -380,5 +380,5 @@ def test_a_residual_embedding_is_compared(contrast: str) -> None:
     assert isinstance(method, DGCN)
     image, neutral = make_batch(64, seed=1).image, make_batch(64, seed=2).image
     face, rest = method.encoder(image), method.encoder(neutral)  # (8, 64) each
-    compared = torch.cat([face, rest], 1) if contrast == "concat" else face - rest
+    compared = torch.cat([face, face - rest], 1) if contrast == "concat" else face - rest
     assert torch.allclose(method.compare(image, neutral).logits, method.classifier.layers[-1](compared), atol=1e-5)

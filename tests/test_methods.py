@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
 import torch
+from torch import nn
 
 from deadpan import checkpoint
 from deadpan.export import TOLERANCE, to_onnx
 from deadpan.expressions import EXPRESSIONS
-from deadpan.layers import DeadZone
+from deadpan.layers import Change, DeadZone
 from deadpan.method import Batch, Method
 from deadpan.methods import METHODS
 
@@ -149,6 +151,35 @@ def test_a_dead_zone_leaves_quiet_regions_of_neutral_faces_alone(name: str, conf
     session = onnxruntime.InferenceSession(to_onnx(method, 64).SerializeToString())
     (exported,) = session.run(["neutral"], {"image": image.numpy()})
     assert np.abs(exported - (image + left).numpy()).max() < TOLERANCE
+
+
+def test_a_masked_change_by_hand() -> None:
+    drawn = torch.full((1, 4, 64, 64), 0.5)
+    drawn[:, 3, :, :32] = -1.0
+    plain, masked = Change(False, 0.0), Change(True, 0.0)
+    assert (plain.channels, masked.channels) == (3, 4)
+    assert torch.allclose(plain(drawn[:, :3]), torch.tensor(2 * math.tanh(0.5)))
+    half = masked(drawn)
+    assert half.shape == (1, 3, 64, 64)
+    assert torch.allclose(half[..., :32], torch.tensor(2 * math.tanh(0.5) / (1 + math.e)))
+    assert torch.allclose(half[..., 32:], torch.tensor(2 * math.tanh(0.5) / (1 + math.exp(-0.5))))
+
+
+@pytest.mark.parametrize(("name", "config"), CHANGING)
+def test_a_closed_mask_leaves_the_face_alone_and_an_open_one_does_not(name: str, config: dict[str, bool]) -> None:
+    method = small(name, **config, image_size=64, change_mask=True).eval()
+    (last,) = (
+        module
+        for module in method.modules()
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and module.bias is not None and len(module.bias) == 4
+    )
+    image = make_batch(64).image * 0.4
+    with torch.no_grad():
+        last.bias[:3] = 0.3  # type: ignore[index]
+        for open_to, expected in ((-30.0, 0.0), (30.0, 2 * math.tanh(0.3))):
+            last.bias[3] = open_to  # type: ignore[index]
+            change = (method(image).neutral - image).abs()
+            assert torch.allclose(change, torch.tensor(expected), atol=1e-4)
 
 
 @pytest.mark.parametrize("name", NAMES)

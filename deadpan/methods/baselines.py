@@ -125,6 +125,8 @@ class DifferenceConfig:
     "Also join e1 of the generator to its output layer."
     residual_output: bool = False
     "The generator's last layer makes n - x instead of n."
+    change_mask: bool = False
+    "With `residual_output`, a fourth channel of the last layer says where the difference holds: layers.Change [ours]."
     dead_zone: float = 0.0
     "With `residual_output`, regions that change by less, of pixels in [-1, 1], are left alone: layers.DeadZone [ours]."
     change_weight: float = 12.0
@@ -181,7 +183,7 @@ class PixelDifference(Method):
 
     def __init__(self, config: DifferenceConfig, expressions: tuple[str, ...]) -> None:
         super().__init__(config, expressions)
-        common = ("image_size", "width", "outer_skip", "residual_output", "dead_zone")
+        common = ("image_size", "width", "outer_skip", "residual_output", "change_mask", "dead_zone")
         shape = DeRLConfig(**{name: getattr(config, name) for name in common})
         self.generator = Generator(shape)
         self.network = type(self).Network(len(expressions), config)

@@ -32,7 +32,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from deadpan.layers import DeadZone, LocalCNN, adversarial_loss, changed_l1, classification_loss
+from deadpan.layers import Change, LocalCNN, adversarial_loss, changed_l1, classification_loss
 from deadpan.method import Batch, Method, Prediction, Shown, Stage, constant_then_linear, cosine, one_cycle
 
 
@@ -66,6 +66,8 @@ class DEGANConfig:
     "Weight of the L1 between the person's true neutral face and the one made, where one is made [ours]."
     change_weight: float = 12.0
     "Extra weight of that L1 per 0.2 of local difference between image and neutral [ours; 0 = plain L1]."
+    change_mask: bool = False
+    "A fourth channel of the last layer says where the difference holds: layers.Change [ours]."
     dead_zone: float = 0.0
     "Regions of the neutral face that change by less, of pixels in [-1, 1], are left alone: layers.DeadZone [ours]."
     lambda_local: float = 1.0
@@ -200,18 +202,18 @@ class NeutralDecoder(nn.Module):
             self.layers.append(nn.Sequential(*enlargement(before, channels)))
             before = 2 * channels  # beside the tap of the same size
         outer = enlargement(before, stem) if config.stem == 2 else []
-        output = nn.ConvTranspose2d(stem if config.stem == 2 else before, 3, 4, 2, padding=1)
+        self.change = Change(config.change_mask, config.dead_zone)
+        output = nn.ConvTranspose2d(stem if config.stem == 2 else before, self.change.channels, 4, 2, padding=1)
         nn.init.zeros_(output.weight)
         nn.init.zeros_(output.bias)  # type: ignore[arg-type]
-        self.dead_zone = DeadZone(config.dead_zone)
-        self.difference = nn.Sequential(*outer, output, nn.Tanh())
+        self.difference = nn.Sequential(*outer, output)
 
     def forward(self, image: Tensor, taps: list[Tensor]) -> Tensor:
         """(N, 3, S, S) and its taps -> the neutral face (N, 3, S, S) in [-1, 1]."""
         hidden = taps[-1]  # (N, 320, s, s), s = S / (16 stem)
         for layer, tap in zip(self.layers, taps[-2::-1], strict=True):
             hidden = torch.cat([layer(hidden), tap], 1)  # (N, 2 C, 2s, 2s), then twice and twice that size
-        neutral: Tensor = (image + self.dead_zone(2 * self.difference(hidden))).clamp(-1, 1)  # (N, 3, S, S)
+        neutral: Tensor = (image + self.change(self.difference(hidden))).clamp(-1, 1)  # (N, 3, S, S)
         return neutral
 
 

@@ -19,8 +19,8 @@ Differences from the paper (only its abstract, figures and tables could be read;
 6. A third stage can train generator and classifier together on the classification loss (`joint_epochs`), while faces
    of pairs are held to the true neutral face and others to what stage 1 made. Off (0) by default: the paper keeps the
    generator frozen.
-7. `residual_output` has the last layer make the difference n - x, and `dead_zone` leaves regions of small ones
-   alone. Off by default: the paper's makes n.
+7. `residual_output` has the last layer make the difference n - x; `change_mask` and `dead_zone` then leave alone what
+   is not to change. Off by default: the paper's makes n.
 8. `blocks` refines the encoder's layers by residual blocks; their sizes and channels stay. Off (0) by default.
 9. Running averages (EMA) of the generator and of the classifier are what is used and saved.
 """
@@ -37,7 +37,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW
 
-from deadpan.layers import DeadZone, LocalCNN, ResidualBlock, adversarial_loss, changed_l1, classification_loss
+from deadpan.layers import Change, LocalCNN, ResidualBlock, adversarial_loss, changed_l1, classification_loss
 from deadpan.method import Batch, Method, Prediction, Shown, Stage, constant_then_linear, cosine, one_cycle
 
 
@@ -55,6 +55,8 @@ class DeRLConfig:
     "Residual blocks that refine each encoder layer of at least 4x4 before it is handed on [ours; paper draws none]."
     residual_output: bool = False
     "The last layer makes n - x instead of n, which keeps the person sharp [ours; paper: n]."
+    change_mask: bool = False
+    "With `residual_output`, a fourth channel of the last layer says where the difference holds: layers.Change [ours]."
     dead_zone: float = 0.0
     "With `residual_output`, regions that change by less, of pixels in [-1, 1], are left alone: layers.DeadZone [ours]."
     branches: tuple[int, ...] = (1, 2, 3, 4)
@@ -134,8 +136,8 @@ class Generator(nn.Module):
             )
         outer = channels[0] * (2 if config.outer_skip else 1)
         if config.residual_output:
-            self.dead_zone = DeadZone(config.dead_zone)
-            self.difference = nn.ConvTranspose2d(outer, 3, 4, stride=2, padding=1)
+            self.change = Change(config.change_mask, config.dead_zone)
+            self.difference = nn.ConvTranspose2d(outer, self.change.channels, 4, stride=2, padding=1)
             nn.init.zeros_(self.difference.weight)
             nn.init.zeros_(self.difference.bias)  # type: ignore[arg-type]
         else:
@@ -156,8 +158,7 @@ class Generator(nn.Module):
         if self.outer_skip:
             hidden = torch.cat([hidden, encoded[0]], 1)
         if self.residual_output:
-            change = self.dead_zone(2 * torch.tanh(self.difference(hidden)))  # (N, 3, S, S)
-            neutral = (image + change).clamp(-1, 1)
+            neutral = (image + self.change(self.difference(hidden))).clamp(-1, 1)  # (N, 3, S, S)
         else:
             neutral = torch.tanh(self.output(hidden))  # (N, 3, S, S)
         return neutral, residue[::-1], encoded[-1].flatten(1)

@@ -11,7 +11,7 @@ Differences from the paper (only its abstract and survey tables could be read, s
 idea, the kinds of loss and the order of the training are the paper's; what follows is our choice)
 1. Every layer. The paper's network is 14 layers deep; ours has 4 + 1 + 1 + 4 in the generator, 5 + 1 in the embedding
    and 2 in the classifier, and one convolution more or less for each doubling or halving of the picture.
-2. The contrast is E(x) - E(R(x)); `contrast` also offers |E(x) - E(R(x))| and both embeddings side by side.
+2. The contrast is E(x) - E(R(x)); `contrast` also offers |E(x) - E(R(x))| and E(x) beside the contrast.
 3. The metric loss: directions of contrasts of one expression pull together, of two expressions push apart up to a
    margin of 1, and contrasts of neutral faces, which have no direction, shrink to 0 beside the others. In both terms a
    contrast counts as at least a quarter as long as the embedding.
@@ -19,9 +19,9 @@ idea, the kinds of loss and the order of the training are the paper's; what foll
 5. The L1 is weighted towards the region that the expression changes (`change_weight`): nearly all pixels of a pair
    agree, so that a plain L1 is content with copying the input. `--change-weight 0` is the plain L1.
 6. `skips` (U-Net) and `residual_output` (the last layer makes the difference R(x) - x) keep the reference sharp, which
-   a code of 256 numbers cannot; `dead_zone` leaves regions of small differences alone; `blocks` refines R's encoder by
-   residual blocks. With `residual` E is the residual network of the baseline cnn, up to its pooled features, and the
-   classifier a single layer. All off by default.
+   a code of 256 numbers cannot; `change_mask` and `dead_zone` leave alone what is not to change; `blocks` refines R's
+   encoder by residual blocks. With `residual` E is the residual network of the baseline cnn, up to its pooled features,
+   and the classifier a single layer. All off by default.
 7. `reference`: besides the generated face, the true one where it is known ("real", the upper bound), or none at all,
    the ablation: then R is not built and E(x) itself is what gets classified.
 8. Real faces without a neutral partner take part in the metric loss and the cross-entropy.
@@ -40,7 +40,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
-from deadpan.layers import DeadZone, ResidualBlock, changed_l1, classification_loss, residual_trunk
+from deadpan.layers import Change, ResidualBlock, changed_l1, classification_loss, residual_trunk
 from deadpan.method import Batch, Method, Prediction, Shown, Stage, constant_then_linear, one_cycle
 
 Contrast = Literal["diff", "absdiff", "concat"]
@@ -65,6 +65,8 @@ class DGCNConfig:
     "Also hand the generator's encoder layers to its decoder, as in a U-Net [ours; off: code alone]."
     residual_output: bool = False
     "The generator's last layer makes R(x) - x instead of R(x), which keeps the person sharp [ours]."
+    change_mask: bool = False
+    "With `residual_output`, a fourth channel of the last layer says where the difference holds: layers.Change [ours]."
     dead_zone: float = 0.0
     "With `residual_output`, regions that change by less, of pixels in [-1, 1], are left alone: layers.DeadZone [ours]."
     blocks: int = 0
@@ -74,7 +76,7 @@ class DGCNConfig:
     residual: bool = False
     "E is the network of the baseline cnn, as wide as R, up to its pooled features; one layer classifies [ours]."
     contrast: Contrast = "diff"
-    "What is classified: E(x) - E(R(x)), its absolute value, or both embeddings [paper: comparison at the embedding]."
+    "What is classified: E(x) - E(R(x)), its absolute value, or E(x) beside it [paper: comparison at the embedding]."
     reference: Reference = "generated"
     "The face compared with: R(x) [paper], the true neutral face where known, or none, the ablation."
     dropout: float = 0.2
@@ -135,7 +137,7 @@ class Generator(nn.Module):
         channels = generator_channels(config)
         self.skips = config.skips
         self.residual_output = config.residual_output
-        self.dead_zone = DeadZone(config.dead_zone)
+        self.change = Change(config.change_mask and config.residual_output, config.dead_zone)
         self.encoder = encoder_layers(channels, config.blocks)
         inner = channels[-1]
         self.read = nn.Sequential(nn.Flatten(), nn.Linear(inner * 16, config.code))
@@ -154,7 +156,7 @@ class Generator(nn.Module):
             )
             for before, after in pairwise(channels[::-1])
         )
-        self.output = nn.ConvTranspose2d(channels[0] * joined, 3, 4, stride=2, padding=1)
+        self.output = nn.ConvTranspose2d(channels[0] * joined, self.change.channels, 4, stride=2, padding=1)
         if config.residual_output:  # start from R(x) = x
             nn.init.zeros_(self.output.weight)
             nn.init.zeros_(self.output.bias)  # type: ignore[arg-type]
@@ -168,9 +170,9 @@ class Generator(nn.Module):
             encoded.append(hidden)
         hidden = self.write(self.read(hidden))  # by (N, 256) to (N, C, 4, 4)
         for layer, skip in zip([*self.decoder, self.output], encoded[::-1], strict=True):
-            hidden = layer(torch.cat([hidden, skip], 1) if self.skips else hidden)  # (N, C, 8, 8) ... (N, 3, S, S)
-        made = torch.tanh(hidden)  # (N, 3, S, S)
-        return (image + self.dead_zone(2 * made)).clamp(-1, 1) if self.residual_output else made
+            hidden = layer(torch.cat([hidden, skip], 1) if self.skips else hidden)  # (N, C, 8, 8) ... (N, 3 or 4, S, S)
+        made: Tensor = image + self.change(hidden) if self.residual_output else torch.tanh(hidden)  # (N, 3, S, S)
+        return made.clamp(-1, 1)
 
 
 def plain_trunk(config: DGCNConfig) -> tuple[list[nn.Module], int]:
@@ -227,7 +229,7 @@ class Classifier(nn.Module):
         self.layers = nn.Sequential(*hidden, nn.Dropout(config.dropout), last)
 
     def forward(self, compared: Tensor) -> Tensor:
-        """(N, F) contrast, or (N, 2 F) both embeddings -> logits (N, K)."""
+        """(N, F) contrast, or (N, 2 F) the embedding beside it -> logits (N, K)."""
         logits: Tensor = self.layers(compared)
         return logits
 
@@ -374,7 +376,8 @@ class DGCN(Method):
     def contrast(self, image: Tensor, reference: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """What the classifier reads of (N, 3, S, S) beside its reference, (N, F) or (N, 2 F); c (N, F); mean |E(x)|.
 
-        Without a reference both are E(x). With `contrast="concat"` L_con and the intensity read the plain difference.
+        Without a reference both are E(x). With `contrast="concat"` L_con and the intensity read the plain difference,
+        and the classifier E(x) beside it: while R(x) is still nearly x, that is the plain network.
         """
         if reference is None:
             face = self.embed(image)  # (N, F)
@@ -384,7 +387,7 @@ class DGCN(Method):
         contrast = face - rest
         if self.config.contrast == "absdiff":
             contrast = contrast.abs()
-        compared = torch.cat([face, rest], 1) if self.config.contrast == "concat" else contrast
+        compared = torch.cat([face, contrast], 1) if self.config.contrast == "concat" else contrast
         return compared, contrast, face.float().norm(dim=1).mean()
 
     def embed(self, image: Tensor) -> Tensor:

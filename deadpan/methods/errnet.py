@@ -40,7 +40,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from deadpan.layers import DeadZone, adversarial_loss, changed_l1
+from deadpan.layers import Change, adversarial_loss, changed_l1
 from deadpan.method import Batch, Method, Prediction, Shown, Stage, constant_then_linear
 
 EYES = (36, 45)
@@ -59,6 +59,8 @@ class ERRNetConfig:
     "Stride of the first layer; 2 spares the layers of full size, for a CPU [ours]."
     output: Literal["residual", "neutral"] = "residual"
     "What the decoder makes [paper: the residual image; the other is its ablation]."
+    change_mask: bool = False
+    "With residual `output`, a fourth channel of the last layer says where the residual holds: layers.Change [ours]."
     dead_zone: float = 0.0
     "Regions of the residual image, in [-2, 2], that hold less count as nothing: layers.DeadZone [ours]."
     segments: bool = True
@@ -142,7 +144,7 @@ class Decoder(nn.Module):
         super().__init__()
         self.skips = config.skips
         self.output = config.output
-        self.dead_zone = DeadZone(config.dead_zone)
+        self.change = Change(config.change_mask and config.output == "residual", config.dead_zone)
         joined = [c * (2 if config.skips else 1) for c in channels[:-1]] + channels[-1:]  # what each layer reads
         self.layers = nn.ModuleList(
             nn.Sequential(
@@ -152,9 +154,9 @@ class Decoder(nn.Module):
             )
             for i in range(len(channels) - 1, 0, -1)
         )
-        self.last: nn.Conv2d | nn.ConvTranspose2d = nn.Conv2d(joined[0], 3, 7, padding=3)
+        self.last: nn.Conv2d | nn.ConvTranspose2d = nn.Conv2d(joined[0], self.change.channels, 7, padding=3)
         if config.stem_stride == 2:
-            self.last = nn.ConvTranspose2d(joined[0], 3, 4, stride=2, padding=1)
+            self.last = nn.ConvTranspose2d(joined[0], self.change.channels, 4, stride=2, padding=1)
         if config.output == "residual":
             nn.init.zeros_(self.last.weight)
             nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
@@ -166,10 +168,11 @@ class Decoder(nn.Module):
             hidden = layer(hidden)  # (N, C_i, S / 2^i, S / 2^i), the size of the skip
             if self.skips:
                 hidden = torch.cat([hidden, skip], 1)  # (N, 2 C_i, S / 2^i, S / 2^i)
-        drawn = torch.tanh(self.last(hidden))  # (N, 3, S, S)
+        drawn = self.last(hidden)  # (N, 3 or 4, S, S)
         if self.output == "neutral":
-            return drawn, image - drawn
-        residual = self.dead_zone(2 * drawn)
+            neutral = torch.tanh(drawn)
+            return neutral, image - neutral
+        residual = self.change(drawn)
         return (image - residual).clamp(-1, 1), residual
 
 
