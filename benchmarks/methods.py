@@ -43,7 +43,7 @@ SHARP = {"width": 0.5, "residual_output": True, **QUIET}
 UNET = {**SHARP, "outer_skip": True, "generator_rate": 3e-4}
 DIFFERENCE = {**UNET, "rate": 1e-3}
 PLAIN = {"width": 1.0, "rate": 1e-3}
-DERL = {**UNET, "blocks": 1, "local_fc": False, "joint_rate": 4e-3}
+DERL = {**UNET, "blocks": 1, "local_fc": False, "joint_rate": 2e-3}
 RECIPES: dict[str, tuple[dict[str, Any], dict[str, float]]] = {
     # settings, and the epochs of each stage as a multiple of --epochs: 1 in all for what learns to recognise
     "cnn": (PLAIN, {"epochs": 1}),
@@ -59,7 +59,7 @@ RECIPES: dict[str, tuple[dict[str, Any], dict[str, float]]] = {
             "contrast": "concat",
             "contrastive": 0.0,
             "reconstruction": 20.0,
-            "joint_rate": 4e-3,
+            "joint_rate": 2e-3,
         },
         {"generator_epochs": 0.5, "contrast_epochs": 0, "joint_epochs": 1},
     ),
