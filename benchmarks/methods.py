@@ -41,12 +41,13 @@ PICTURES = 9000  # of an epoch
 QUIET = {"change_mask": True, "dead_zone": 0.03}
 SHARP = {"width": 0.5, "residual_output": True, **QUIET}
 UNET = {**SHARP, "outer_skip": True, "generator_rate": 3e-4}
-DIFFERENCE = {**UNET, "rate": 1e-3}
-PLAIN = {"width": 1.0, "rate": 1e-3}
+PLAIN = {"width": 1.0, "rate": 2e-3}
+DIFFERENCE = {**UNET, "rate": PLAIN["rate"]}
 DERL = {**UNET, "blocks": 1, "local_fc": False, "joint_rate": 2e-3}
 RECIPES: dict[str, tuple[dict[str, Any], dict[str, float]]] = {
     # settings, and the epochs of each stage as a multiple of --epochs: 1 in all for what learns to recognise
     "cnn": (PLAIN, {"epochs": 1}),
+    "cnn/more": (PLAIN, {"epochs": 1.5}),  # as many pictures as what generates sees in all
     "cnn/wide": ({**PLAIN, "width": 1.5}, {"epochs": 1}),  # as much arithmetic as derl has here
     "pixel_difference": (DIFFERENCE, {"generator_epochs": 0.5, "classifier_epochs": 1}),
     "feature_difference": (DIFFERENCE, {"generator_epochs": 0.5, "classifier_epochs": 1}),
@@ -58,12 +59,14 @@ RECIPES: dict[str, tuple[dict[str, Any], dict[str, float]]] = {
             "residual": True,
             "contrast": "concat",
             "contrastive": 0.0,
-            "reconstruction": 20.0,
-            "joint_rate": 2e-3,
         },
-        {"generator_epochs": 0.5, "contrast_epochs": 0, "joint_epochs": 1},
+        {"generator_epochs": 0.5, "contrast_epochs": 1, "joint_epochs": 0},
     ),
     "derl": (DERL, {"generator_epochs": 0.5, "classifier_epochs": 0, "joint_epochs": 1}),
+    "derl/once": (  # no stage before the joint one: as many pictures in all as cnn/more, each beside its twin
+        DERL,
+        {"generator_epochs": 0, "classifier_epochs": 0, "joint_epochs": 1.5},
+    ),
     "derl/labels": (  # the same network, which nobody has shown how to remove an expression
         {**DERL, "joint_theta": 0.0},
         {"generator_epochs": 0, "classifier_epochs": 0, "joint_epochs": 1},

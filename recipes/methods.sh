@@ -33,7 +33,7 @@ esac
 if [ "$size" = small ]; then
   flags+=(--image-size 64)
   [ "$method" = cnn ] || flags+=(--width 0.5)
-  case $method in cnn | *_difference) flags+=(--rate 1e-3) ;; esac # with batches of 32 better than 4e-3, docs/results.md
+  case $method in cnn | *_difference) flags+=(--rate 2e-3) ;; esac # with batches of 32 better than 4e-3, docs/results.md
   [ "$method" = degan ] && flags+=(--stem 2)
   [ "$method" = errnet ] && flags+=(--stem-stride 2)
 fi

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from deadpan.layers import residual_trunk
 from tests.test_methods import make_batch, small
 
 DIFFERENCES = ("pixel_difference", "feature_difference")
@@ -62,3 +63,14 @@ def test_a_method_without_a_place_for_it_refuses_a_given_face() -> None:
     assert not method.compares
     with pytest.raises(NotImplementedError, match="DeRL has no place for a given neutral face"):
         method.compare(batch.image, batch.neutral)
+
+
+def test_the_trunk_begins_with_weights_for_relu() -> None:
+    torch.manual_seed(0)
+    layers, features = residual_trunk(3, 1.0)
+    convolutions = [layer for layer in torch.nn.Sequential(*layers).modules() if isinstance(layer, torch.nn.Conv2d)]
+    assert features == 256
+    assert len(convolutions) == 18  # the first, two in each of seven blocks, three shortcuts
+    for layer in convolutions:
+        fan_in = layer.weight[0].numel()
+        assert float(layer.weight.detach().std()) == pytest.approx((2 / fan_in) ** 0.5, rel=0.1)
