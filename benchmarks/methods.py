@@ -109,7 +109,8 @@ def config(name: str, epochs: int, rate: float | None = None) -> Any:
     settings, shares = RECIPES[name]
     spent = {key: round(epochs * share) for key, share in shares.items()}
     if rate is not None:
-        settings = {**settings, "joint_rate" if "joint_epochs" in shares else "rate": rate}
+        stage = max(shares, key=lambda key: shares[key]).removesuffix("_epochs")  # the longest recognises
+        settings = {**settings, f"{stage}_rate" if stage in ("contrast", "joint") else "rate": rate}
     return METHODS[method_of(name)].Config(image_size=SIZE, **settings, **spent)
 
 
