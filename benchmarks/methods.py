@@ -7,8 +7,9 @@ Without `--data` the methods learn from 300 drawn people and are tested on 100 o
 it from prepared files such as drawn.parquet and ferplus.parquet@train, in the shares of `--weights`. Accuracy is
 measured on every `--test` file and reading, the generated neutral faces on the paired pictures of `--people` (the drawn
 test people). All learn to recognise from `--epochs` times 9,000 pictures, batches of 32; what generates first trains
-its generator on half as many pairs (RECIPES). Last epoch. A run that is there already is kept, one that was stopped
-goes on; `--finished` trains nothing and measures the runs that are there. The table goes to OUT/methods.json and .md.
+its generator on half as many pairs (RECIPES), and `cnn/more` and `derl/once` learn from half as many more instead. Last
+epoch. A run that is there already is kept, one that was stopped goes on; `--finished` trains nothing and measures the
+runs that are there. The table goes to OUT/methods.json and .md.
 
 Settings are chosen on 100 people more, `--choosing`, in another OUT; so the learning rates of the stage that recognises
 were, `--rate`, of 1e-3, 2e-3 and 4e-3.
