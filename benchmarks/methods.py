@@ -6,10 +6,11 @@
 Without `--data` the methods learn from 300 drawn people and are tested on 100 others (subjects disjoint, 64 px); with
 it from prepared files such as drawn.parquet and ferplus.parquet@train, in the shares of `--weights`. Accuracy is
 measured on every `--test` file and reading, the generated neutral faces on the paired pictures of `--people` (the drawn
-test people). All learn to recognise from `--epochs` times 9,000 pictures, batches of 32; what generates first trains
-its generator on half as many pairs (RECIPES), and `cnn/more` and `derl/once` learn from half as many more instead. Last
-epoch. A run that is there already is kept, one that was stopped goes on; `--finished` trains nothing and measures the
-runs that are there. The table goes to OUT/methods.json and .md.
+test people), with what a method calls neutral left alone (methods.json has the whole change too). All learn to
+recognise from `--epochs` times 9,000 pictures, batches of 32; what generates first trains its generator on half as many
+pairs (RECIPES), and `cnn/more` and `derl/once` learn from half as many more instead. Last epoch. A run that is there
+already is kept, one that was stopped goes on; `--finished` trains nothing and measures the runs that are there. The
+table goes to OUT/methods.json and .md.
 
 Settings are chosen on 100 people more, `--choosing`, in another OUT; so the learning rates of the stage that recognises
 were, `--rate`, of 1e-3, 2e-3 and 4e-3.
@@ -28,7 +29,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from deadpan.batches import open_data
 from deadpan.checkpoint import load_method, read_tensors, write_tensors
-from deadpan.evaluation import measure, measure_neutral, readings
+from deadpan.evaluation import Answer, measure, measure_neutral, readings
+from deadpan.export import Released
 from deadpan.identity import Identity, separation, train_identity
 from deadpan.method import Method
 from deadpan.methods import METHODS
@@ -39,6 +41,8 @@ from deadpan.training import train
 
 SIZE = 64
 PICTURES = 9000  # of an epoch
+LEAVE_NEUTRAL = 4.0
+"""As in `deadpan export`: the change is taken times 1 - 4 p(neutral); of 0, 1, 2 and 4, on the choosing people."""
 QUIET = {"change_mask": True, "dead_zone": 0.03}
 SHARP = {"width": 0.5, "residual_output": True, **QUIET}
 UNET = {**SHARP, "outer_skip": True, "generator_rate": 3e-4}
@@ -167,8 +171,16 @@ def cell(method: Method, options: argparse.Namespace, tests: list[str], people: 
             measured = measure(method.predict, part, generates=False)
             row["accuracy"][f"{Path(spec).name} {reading}"] = measured.classification.accuracy
     if method.generates:
-        row["neutral"] = measure_neutral(method.predict, open_data(people, method.expressions, SIZE), who)
+        paired = open_data(people, method.expressions, SIZE)
+        for key, weight in (("whole", 0.0), ("neutral", LEAVE_NEUTRAL)):
+            row[key] = measure_neutral(as_exported(method, weight), paired, who)
     return row
+
+
+def as_exported(method: Method, leave_neutral: float) -> Answer:
+    """The method's answers with a generated face that leaves alone what is called neutral."""
+    released = Released(method, flip=False, leave_neutral=leave_neutral).eval()
+    return lambda batch: released(batch.image)
 
 
 def spread(values: list[float], scale: float = 100, digits: int = 1) -> str:

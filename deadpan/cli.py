@@ -162,6 +162,10 @@ def export(
         float,
         Parameter(help="Regions that change by less, of pixels in [-1, 1], are left alone; 0.03 takes the noise away."),
     ] = 0.0,
+    leave_neutral: Annotated[
+        float,
+        Parameter(help="The change is multiplied by 1 - this * p(neutral); 4 leaves alone whatever may be neutral."),
+    ] = 0.0,
     calibration: Annotated[
         str | None, Parameter(help="Prepared file, unseen in training, to balance the frequent expressions on.")
     ] = None,
@@ -176,7 +180,14 @@ def export(
 
     figures = None if metrics is None else json_format.loads(metrics.read_text())
     written = write(
-        run, out, flip=flip, strength=strength, dead_zone=dead_zone, calibration=calibration, metrics=figures
+        run,
+        out,
+        flip=flip,
+        strength=strength,
+        dead_zone=dead_zone,
+        leave_neutral=leave_neutral,
+        calibration=calibration,
+        metrics=figures,
     )
     for path in written:
         print(path)

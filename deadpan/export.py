@@ -34,14 +34,30 @@ class Released(nn.Module):
     """What ships of a method: with `flip`, the mean of what it makes of the face and of its mirror image.
 
     `strength` is the share of the way from the image to the generated neutral face that is gone, except in regions
-    that change by less than `dead_zone` (layers.DeadZone).
+    that change by less than `dead_zone` (layers.DeadZone). `leave_neutral` takes the answer at its word: the change is
+    multiplied by max(0, 1 - leave_neutral * p(neutral)), so that a face called neutral stays as it is.
     """
 
     offsets: Tensor  # (K,) added to the log-probabilities
 
-    def __init__(self, method: Method, *, flip: bool, strength: float = 1.0, dead_zone: float = 0.0) -> None:
+    def __init__(
+        self,
+        method: Method,
+        *,
+        flip: bool,
+        strength: float = 1.0,
+        dead_zone: float = 0.0,
+        leave_neutral: float = 0.0,
+    ) -> None:
         super().__init__()
+        if not 0 < strength <= 1:
+            raise ValueError(f"strength must be above 0 and at most 1; got {strength}")
+        if leave_neutral < 0:
+            raise ValueError(f"leave_neutral must be at least 0; got {leave_neutral}")
+        if leave_neutral and "neutral" not in method.expressions:
+            raise ValueError(f"leave_neutral needs neutral among the expressions: {', '.join(method.expressions)}")
         self.method, self.flip, self.strength, self.dead_zone = method, flip, strength, DeadZone(dead_zone)
+        self.leave_neutral = leave_neutral
         self.register_buffer("offsets", torch.zeros(len(method.expressions)))
 
     def forward(self, image: Tensor, rest: Tensor | None = None, given: Tensor | None = None) -> Prediction:
@@ -55,10 +71,15 @@ class Released(nn.Module):
             mirrored = self.answer(image.flip(3), None if rest is None else rest.flip(3), given)
             mean = (mean + mirrored.logits.softmax(1)) / 2
             neutral = (neutral + mirrored.neutral.flip(3)) / 2
-        if self.strength != 1 or self.dead_zone.width:
-            kept = image + self.dead_zone(self.strength * (neutral - image))
+        logits = mean.clamp(min=1e-9).log() + self.offsets
+        if self.strength != 1 or self.dead_zone.width or self.leave_neutral:
+            change = self.dead_zone(self.strength * (neutral - image))  # (N, 3, S, S)
+            if self.leave_neutral:
+                called = logits.softmax(1)[:, self.method.expressions.index("neutral")]  # (N,)
+                change = change * (1 - self.leave_neutral * called).clamp(min=0).view(-1, 1, 1, 1)
+            kept = image + change
             neutral = kept if given is None else torch.where(given.view(-1, 1, 1, 1) > 0.5, neutral, kept)
-        return Prediction(mean.clamp(min=1e-9).log() + self.offsets, neutral)
+        return Prediction(logits, neutral)
 
     def answer(self, image: Tensor, rest: Tensor | None, given: Tensor | None) -> Prediction:
         """The method's own answer, with the rest face where it is given."""
@@ -128,6 +149,7 @@ def export(
     flip: bool = True,
     strength: float = 1.0,
     dead_zone: float = 0.0,
+    leave_neutral: float = 0.0,
     calibration: str | None = None,
     metrics: Mapping[str, Any] | None = None,
 ) -> tuple[Path, Path]:
@@ -136,16 +158,15 @@ def export(
     `out` is a folder or a path ending in .onnx; by default METHOD.onnx in the run folder. `flip` averages over the
     mirrored face, at twice the cost. `strength` below 1 keeps that share of the generated change, which on photographs
     leaves fewer artefacts and comes nearer to the true neutral face; `dead_zone` leaves regions alone that change by
-    less, of pixels in [-1, 1]. `calibration` is a prepared file, unseen in training, to set the offsets of the
-    frequent expressions by (`balanced_offsets`). `metrics` go into the card as they are. The exported file is compared
-    with the method on random faces (ValueError where they differ by over 1e-3).
+    less, of pixels in [-1, 1], and `leave_neutral` faces that the model calls neutral (Released). `calibration` is a
+    prepared file, unseen in training, to set the offsets of the frequent expressions by (`balanced_offsets`).
+    `metrics` go into the card as they are. The exported file is compared with the method on random faces (ValueError
+    where they differ by over 1e-3).
     """
     method, facts = load_method(run)
     folder = run if run.is_dir() else run.parent
     path = (folder if out is None else out) / f"{facts['method']}.onnx" if out is None or out.suffix != ".onnx" else out
-    if not 0 < strength <= 1:
-        raise ValueError(f"strength must be above 0 and at most 1; got {strength}")
-    module = Released(method, flip=flip, strength=strength, dead_zone=dead_zone).eval()
+    module = Released(method, flip=flip, strength=strength, dead_zone=dead_zone, leave_neutral=leave_neutral).eval()
     if calibration is not None:
         trained = {each["file"].partition("@")[0] for each in facts.get("data", []) if "@" not in calibration}
         trained |= {each["file"] for each in facts.get("data", [])}
@@ -166,6 +187,7 @@ def export(
         "flip_averaged": flip,
         "strength": strength,
         "dead_zone": dead_zone,
+        "leave_neutral": leave_neutral,
         "calibration": None if calibration is None else Path(calibration).name,
         "offsets": dict(zip(method.expressions, (round(v, 4) for v in module.offsets.tolist()), strict=True)),
         **origin(facts),

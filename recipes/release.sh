@@ -64,11 +64,12 @@ fit cnn2 cnn --start cnn1 "${plain[@]}" --epochs 10 --rate 3e-3 "${sharp[@]}"
 fit cnn cnn --start cnn2 "${plain[@]}" --epochs 12 --rate 2.5e-3 \
   --augment.resolution 0 --augment.blur 0 --augment.blocks 0 --augment.noise 0 --augment.shade 0.1
 
-# Of the generated change 0.7 is kept, without regions that change by less than 0.03 of 2, see docs/results.md. (The dead zone was put into the
-# released files' graphs afterwards, as the export puts it there.)
+# Of the generated change 0.7 is kept, without regions that change by less than 0.03 of 2 and the less the likelier the
+# face is neutral, see docs/results.md. (The two last were put into the released files' graphs afterwards, as the export
+# puts them there.)
 for each in derl:ferplus:0.7 dgcn:ferplus:0.7 cnn:ferplus48:1; do
   IFS=: read -r run data strength <<<"$each"
-  neutral=(--strength "$strength" --dead-zone 0.03)
+  neutral=(--strength "$strength" --dead-zone 0.03 --leave-neutral 1)
   deadpan export "$out/$run" "${neutral[@]}"
   deadpan score "$out/$run/$run.onnx" "$out/$data.parquet@public_test" --json "$out/$run.metrics.json"
   deadpan export "$out/$run" "${neutral[@]}" --metrics "$out/$run.metrics.json" # then copied to deadpan/models

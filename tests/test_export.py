@@ -38,6 +38,26 @@ def test_neutral_faces_are_averaged_over_the_mirror_and_kept_by_their_strength()
     assert left.abs().sum() < change.abs().sum()
 
 
+def test_what_is_called_neutral_is_left_alone() -> None:
+    method = small("derl").eval()
+    image = make_batch(64, 3).image
+    whole = Released(method, flip=False).eval()(image)
+    called = whole.logits.softmax(1)[:, method.expressions.index("neutral")]  # (3,)
+    weight = 0.5 / called.median().item()  # one face loses more than half of its change, one less
+    left = Released(method, flip=False, leave_neutral=weight).eval()(image)
+    share = (1 - weight * called).clamp(min=0).view(-1, 1, 1, 1)
+    assert share.min() < 0.5 < share.max()
+    assert torch.equal(left.logits, whole.logits)
+    assert torch.allclose(left.neutral - image, share * (whole.neutral - image), atol=1e-6)
+    sure = Released(method, flip=False, leave_neutral=1 / called.min().item()).eval()(image)
+    assert torch.allclose(sure.neutral, image, atol=1e-6)
+    with pytest.raises(ValueError, match="leave_neutral must be at least 0; got -1"):
+        Released(method, flip=False, leave_neutral=-1)
+    without = type(method)(method.config, ("anger", "happiness"))
+    with pytest.raises(ValueError, match="leave_neutral needs neutral among the expressions: anger, happiness"):
+        Released(without, flip=False, leave_neutral=1)
+
+
 def test_offsets_move_the_border_to_where_both_expressions_are_recalled_alike() -> None:
     generator = torch.Generator().manual_seed(0)
     truth = torch.cat([torch.zeros(3000), torch.ones(1500), torch.full((20,), 2.0)]).long()
