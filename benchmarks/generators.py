@@ -22,15 +22,16 @@ from typing import Any
 
 import numpy as np
 from london import read_pairs, removal
-from methods import DERL, PICTURES, SIZE, draw, judge
+from methods import DERL, PICTURES, SIZE, draw
 from torch import Tensor, nn
 
 from deadpan import Predictor
 from deadpan.augment import Augmentation
 from deadpan.batches import open_data, ordered
+from deadpan.checkpoint import read_tensors, write_tensors
 from deadpan.evaluation import readings, released_answer
 from deadpan.export import export
-from deadpan.identity import Identity
+from deadpan.identity import Identity, train_identity
 from deadpan.method import Batch, Stage
 from deadpan.methods import METHODS
 from deadpan.methods.derl import DeRL, DeRLConfig, Generator
@@ -136,6 +137,7 @@ VARIANTS = {
     "mask": Variant("a mask of where the difference holds", settings={"change_mask": True}),
     "plain_l1": Variant("the plain L1", settings={"change_weight": 0.0}),
     "no_adversary": Variant("no adversary", settings={"adversarial": 0.0}),
+    "mask_alone": Variant("the mask and no adversary", settings={"change_mask": True, "adversarial": 0.0}),
 }  # fmt: skip
 
 
@@ -163,6 +165,16 @@ def fit(name: str, variant: Variant, options: argparse.Namespace, drawn: str) ->
         command="python benchmarks/generators.py",
     )
     return out
+
+
+def who_is_who(out: Path, people: str) -> Identity:
+    """A network that tells real people apart, trained once."""
+    path, network = out / "identity.safetensors", Identity()
+    if not path.exists():
+        table = open_data(people, None, SIZE)
+        write_tensors(path, train_identity([table], pairing="hard").state_dict(), {})
+    network.load_state_dict(read_tensors(path)[0])
+    return network.eval()
 
 
 def still_read(predictor: Predictor, wild: str) -> tuple[float, float]:
@@ -202,7 +214,7 @@ def main() -> None:
         if variant.method == "derl_identity":
             if not options.people:
                 continue
-            KeepsIdentity.judge = judge(options.out, options.people).requires_grad_(False)
+            KeepsIdentity.judge = who_is_who(options.out, options.people).requires_grad_(False)
         model, _ = export(fit(name, variant, options, drawn))
         predictor = Predictor(model)
         pairs = read_pairs(predictor, options.london)

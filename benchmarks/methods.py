@@ -49,6 +49,17 @@ UNET = {**SHARP, "outer_skip": True, "generator_rate": 3e-4}
 PLAIN = {"width": 1.0, "rate": 2e-3}
 DIFFERENCE = {**UNET, "rate": PLAIN["rate"]}
 DERL = {**UNET, "blocks": 1, "local_fc": False, "joint_rate": 2e-3}
+DGCN = {
+    **SHARP,
+    "skips": True,
+    "blocks": 1,
+    "shared": True,
+    "embedding": 128,
+    "contrast": "concat",
+    "contrastive": 0.0,
+    "reconstruction": 20.0,
+    "joint_rate": 2e-3,
+}
 RECIPES: dict[str, tuple[dict[str, Any], dict[str, float]]] = {
     # settings, and the epochs of each stage as a multiple of --epochs: 1 in all for what learns to recognise
     "cnn": (PLAIN, {"epochs": 1}),
@@ -56,15 +67,9 @@ RECIPES: dict[str, tuple[dict[str, Any], dict[str, float]]] = {
     "cnn/wide": ({**PLAIN, "width": 1.5}, {"epochs": 1}),  # as much arithmetic as derl has here
     "pixel_difference": (DIFFERENCE, {"generator_epochs": 0.5, "classifier_epochs": 1}),
     "feature_difference": (DIFFERENCE, {"generator_epochs": 0.5, "classifier_epochs": 1}),
-    "dgcn": (
-        {
-            **SHARP,
-            "skips": True,
-            "blocks": 1,
-            "residual": True,
-            "contrast": "concat",
-            "contrastive": 0.0,
-        },
+    "dgcn": (DGCN, {"generator_epochs": 0.5, "contrast_epochs": 0, "joint_epochs": 1}),
+    "dgcn/alone": (  # an embedding network of its own, that of cnn, beside a generator that stays as it is
+        {**DGCN, "shared": False, "residual": True},
         {"generator_epochs": 0.5, "contrast_epochs": 1, "joint_epochs": 0},
     ),
     "derl": (DERL, {"generator_epochs": 0.5, "classifier_epochs": 0, "joint_epochs": 1}),

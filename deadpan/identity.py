@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from deadpan.answers import Answers
-from deadpan.batches import Batches, FaceTable, ordered, subject_index
+from deadpan.batches import Batches, FaceTable, Pairing, ordered, subject_index
 from deadpan.checkpoint import CheckpointError, read_tensors
 from deadpan.face_table import LANDMARKS
 from deadpan.method import one_cycle
@@ -49,8 +49,13 @@ class Identity(nn.Module):
         return cosine
 
 
-def train_identity(tables: Sequence[FaceTable], pictures: int = 60_000, seed: int = 0) -> Identity:
-    """Learn to tell the subjects of paired tables apart; ValueError where a table knows none."""
+def train_identity(
+    tables: Sequence[FaceTable], pictures: int = 60_000, seed: int = 0, pairing: Pairing = "twin"
+) -> Identity:
+    """Learn to tell the subjects of paired tables apart; ValueError where a table knows none.
+
+    With `pairing="hard"` from people without twins too, by other neutral pictures of theirs.
+    """
     subjects = subject_index(tables)
     if len(subjects) < 2:
         raise ValueError(f"telling people apart needs at least two known subjects; got {len(subjects)}")
@@ -59,7 +64,7 @@ def train_identity(tables: Sequence[FaceTable], pictures: int = 60_000, seed: in
     people = nn.Parameter(torch.randn(len(subjects), EMBEDDING))
     rate = 2e-3
     optimizer = AdamW([*network.parameters(), people], rate, weight_decay=0.05)
-    batches = Batches(tables, batch_size=64, pictures_per_epoch=pictures, seed=seed)
+    batches = Batches(tables, batch_size=64, pictures_per_epoch=pictures, pairing=pairing, seed=seed)
     steps = batches.steps(True)
     for step, batch in enumerate(batches.epoch(0, True)):
         for group in optimizer.param_groups:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from deadpan import checkpoint
+from deadpan.export import TOLERANCE, Graph, Released, parity, to_onnx
 from deadpan.expressions import EXPRESSIONS
 from deadpan.layers import classification_loss
 from deadpan.method import Batch
@@ -21,6 +22,7 @@ from deadpan.methods.dgcn import (
     DGCNConfig,
     Encoder,
     Generator,
+    SharedEncoder,
     rest_loss,
     separation_loss,
 )
@@ -62,6 +64,7 @@ def test_layers_have_the_sizes_that_the_documentation_gives() -> None:
 @pytest.mark.parametrize(("size", "down", "embedded"), [(32, 3, 4), (128, 5, 6), (256, 6, 7)])
 def test_other_sizes_take_fewer_or_more_stages(size: int, down: int, embedded: int) -> None:
     method = dgcn(image_size=size).eval()
+    assert isinstance(method.encoder, Encoder)
     assert (len(method.generator.encoder), len(method.encoder.layers)) == (down, embedded)
     prediction = method(torch.zeros(2, 3, size, size))
     assert prediction.logits.shape == (2, 8)
@@ -183,7 +186,9 @@ def test_the_total_is_the_weighted_sum() -> None:
     logs = method.stages()[2].step(batch)
     twin = dgcn(dropout=0.0, **weights)
     twin.generator.eval()
-    compared, _, _ = twin.contrast(batch.image, twin.generator(batch.image))
+    face, rest, votes = twin.embed(batch.image, twin.generator(batch.image))
+    compared, _ = twin.contrast(face, rest)
+    assert not votes
     label = -(batch.target * twin.classifier(compared).log_softmax(1)).sum(1).mean()
     expected = 3 * logs["l1"] + 0.5 * (logs["separation"] + logs["rest"]) + 2 * label
     assert logs["loss"].item() == pytest.approx(expected.item(), rel=1e-5)
@@ -245,20 +250,20 @@ def test_contrasts(contrast: str) -> None:
     method = dgcn(contrast=contrast).eval()
     image, other = make_batch(64, seed=1).image, make_batch(64, seed=2).image
     a, b = method.encoder(image), method.encoder(other)
-    compared, difference, length = method.contrast(image, other)
-    assert length.item() == pytest.approx(a.norm(dim=1).mean().item(), rel=1e-4)
+    compared, difference = method.contrast(*method.embed(image, other)[:2])
     expected = {"diff": a - b, "absdiff": (a - b).abs(), "concat": torch.cat([a, a - b], 1)}[contrast]
     assert torch.allclose(compared, expected, atol=1e-6)
     assert torch.allclose(difference.abs(), (a - b).abs(), atol=1e-6)
     if contrast != "concat":
         assert torch.equal(compared, difference)
-    assert torch.equal(method(image).logits, method.classifier(method.contrast(image, method.generator(image))[0]))
+    face, rest, _ = method.embed(image, method.generator(image))
+    assert torch.equal(method(image).logits, method.classifier(method.contrast(face, rest)[0]))
 
 
 def test_a_face_compared_with_itself_has_no_contrast() -> None:
     method = dgcn().eval()
     image = make_batch(64).image
-    assert torch.allclose(method.contrast(image, image)[0], torch.zeros(8, 256), atol=1e-6)
+    assert torch.allclose(method.contrast(*method.embed(image, image)[:2])[0], torch.zeros(8, 256), atol=1e-6)
     assert method.show(image, image)["intensity"].value.max() < 1e-5
 
 
@@ -382,3 +387,62 @@ def test_a_residual_embedding_is_compared(contrast: str) -> None:
     face, rest = method.encoder(image), method.encoder(neutral)  # (8, 64) each
     compared = torch.cat([face, face - rest], 1) if contrast == "concat" else face - rest
     assert torch.allclose(method.compare(image, neutral).logits, method.classifier.layers[-1](compared), atol=1e-5)
+
+
+SHARED: dict[str, Any] = {"shared": True, "embedding": 16, "contrast": "concat", "residual_output": True, "blocks": 1}
+
+
+def test_a_shared_embedding_is_read_off_the_generator() -> None:
+    method = dgcn(**SHARED).eval()
+    image, other = make_batch(64, seed=1).image, make_batch(64, seed=2).image
+    encoded = method.generator.encode(image)
+    assert [layer.shape[2] for layer in encoded] == [32, 16, 8, 4]
+    assert isinstance(method.encoder, SharedEncoder)
+    features = [cnn(layer)[0] for cnn, layer in zip(method.encoder.local, encoded[1:], strict=True)]
+    face, rest, votes = method.embed(image, other)
+    assert face.shape == (8, 48)
+    assert torch.allclose(face, torch.cat(features, 1), atol=1e-5)
+    assert rest is not None
+    assert torch.allclose(rest, method.embed(other, image)[0], atol=1e-5)
+    assert [vote.shape for vote in votes] == [(8, len(EXPRESSIONS))] * 3
+    assert torch.allclose(method(image).neutral, method.generator(image))
+
+
+def test_the_joint_stage_with_a_shared_embedding_is_the_weighted_sum() -> None:
+    weights: dict[str, Any] = {"reconstruction": 3.0, "contrastive": 0.5, "classification": 2.0, "votes": 0.25}
+    method, batch = dgcn(**SHARED, dropout=0.0, **weights), make_batch(64)
+    stage = method.stages()[2]
+    assert {name: optimizer.defaults["lr"] for name, optimizer in stage.optimizers.items()} == {
+        "all": method.config.joint_rate
+    }
+    logs = stage.step(batch)
+    twin = dgcn(**SHARED, dropout=0.0, **weights)
+    encoded = twin.generator.train().encode(batch.image)
+    made = twin.generator.decode(batch.image, encoded)
+    face, votes = twin.encoder.train()(encoded)
+    twin.eval()  # references by the running statistics, which the faces have just moved
+    rest = twin.encoder(twin.generator.encode(made))[0]
+    logits = twin.classifier(torch.cat([face, face - rest], 1))
+    label, *voted = [-(batch.target * each.log_softmax(1)).sum(1).mean() for each in (logits, *votes)]
+    expected = 3 * logs["l1"] + 0.5 * (logs["separation"] + logs["rest"]) + 2 * label + 0.25 * sum(voted)
+    assert logs["loss"].item() == pytest.approx(expected.item(), rel=1e-4)
+    assert method.generator.training
+    assert method.encoder.training
+
+
+def test_a_shared_embedding_needs_the_generator() -> None:
+    for wrong in ({"residual": True}, {"reference": "none"}):
+        with pytest.raises(ValueError, match="shared reads the layers of R"):
+            dgcn(**{**SHARED, **wrong})
+
+
+def test_a_shared_embedding_trains_whole_and_exports() -> None:
+    method, batch = dgcn(**SHARED), make_batch(64)
+    before = copy.deepcopy(method.state_dict())
+    for stage in method.stages():
+        for _ in range(2):
+            assert all(torch.isfinite(value) for value in stage.step(batch).values())
+    assert not [key for key, value in method.named_parameters() if torch.equal(value, before[key])]
+    graph = Graph(Released(method.eval(), flip=False)).eval()
+    data = to_onnx(graph, 64, shows=1, compares=True).SerializeToString()
+    assert parity(graph, data, 64) < TOLERANCE

@@ -21,7 +21,9 @@ idea, the kinds of loss and the order of the training are the paper's; what foll
 6. `skips` (U-Net) and `residual_output` (the last layer makes the difference R(x) - x) keep the reference sharp, which
    a code of 256 numbers cannot; `change_mask` and `dead_zone` leave alone what is not to change; `blocks` refines R's
    encoder by residual blocks. With `residual` E is the residual network of the baseline cnn, up to its pooled features,
-   and the classifier a single layer. All off by default.
+   and the classifier a single layer. With `shared` E has no network of its own: local CNNs, as DeRL has them, read the
+   layers of R's encoder, each with a vote of its own in training, and the joint stage trains everything at one rate,
+   so that what E learns of a face serves R too and the other way round. All off by default.
 7. `reference`: besides the generated face, the true one where it is known ("real", the upper bound), or none at all,
    the ablation: then R is not built and E(x) itself is what gets classified.
 8. Real faces without a neutral partner take part in the metric loss and the cross-entropy.
@@ -40,7 +42,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
-from deadpan.layers import Change, ResidualBlock, changed_l1, classification_loss, residual_trunk
+from deadpan.layers import Change, LocalCNN, ResidualBlock, changed_l1, classification_loss, residual_trunk
 from deadpan.method import Batch, Method, Prediction, Shown, Stage, constant_then_linear, one_cycle
 
 Contrast = Literal["diff", "absdiff", "concat"]
@@ -72,9 +74,13 @@ class DGCNConfig:
     blocks: int = 0
     "Residual blocks that refine each of the generator's encoder layers before it is handed on [ours]."
     embedding: int = 256
-    "Numbers of the embedding E(x); with `residual` it is the features themselves, 512 times `width` [ours]."
+    "Numbers of E(x); with `shared` for each layer read; with `residual` it has 512 times `width` [ours]."
     residual: bool = False
     "E is the network of the baseline cnn, as wide as R, up to its pooled features; one layer classifies [ours]."
+    shared: bool = False
+    "E reads the layers of R's encoder from a quarter of the picture's side on, by a local CNN each [ours]."
+    votes: float = 1.0
+    "With `shared`, weight of the cross-entropy of each local CNN's own vote on E(x) [ours]."
     contrast: Contrast = "diff"
     "What is classified: E(x) - E(R(x)), its absolute value, or E(x) beside it [paper: comparison at the embedding]."
     reference: Reference = "generated"
@@ -163,12 +169,20 @@ class Generator(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """(N, 3, S, S) -> the reference face (N, 3, S, S) in [-1, 1]."""
+        return self.decode(image, self.encode(image))
+
+    def encode(self, image: Tensor) -> list[Tensor]:
+        """(N, 3, S, S) -> the encoder's layers, (N, C, S / 2, S / 2) to (N, C, 4, 4)."""
         encoded = []
         hidden = image
         for layer in self.encoder:
-            hidden = layer(hidden)  # (N, C_i, S / 2^i, S / 2^i), the last one (N, C, 4, 4)
+            hidden = layer(hidden)  # (N, C_i, S / 2^i, S / 2^i)
             encoded.append(hidden)
-        hidden = self.write(self.read(hidden))  # by (N, 256) to (N, C, 4, 4)
+        return encoded
+
+    def decode(self, image: Tensor, encoded: list[Tensor]) -> Tensor:
+        """The reference face (N, 3, S, S) of a face and its encoder's layers."""
+        hidden = self.write(self.read(encoded[-1]))  # by (N, 256) to (N, C, 4, 4)
         for layer, skip in zip([*self.decoder, self.output], encoded[::-1], strict=True):
             hidden = layer(torch.cat([hidden, skip], 1) if self.skips else hidden)  # (N, C, 8, 8) ... (N, 3 or 4, S, S)
         made: Tensor = image + self.change(hidden) if self.residual_output else torch.tanh(hidden)  # (N, 3, S, S)
@@ -219,13 +233,31 @@ class Encoder(nn.Module):
         return embedding
 
 
+class SharedEncoder(nn.Module):
+    """E on what R's encoder has made of a face: the pooled features of a local CNN on each layer but the largest."""
+
+    def __init__(self, config: DGCNConfig, expressions: int) -> None:
+        super().__init__()
+        read = [(c, config.image_size // 2 ** (i + 1)) for i, c in enumerate(generator_channels(config)) if i]
+        self.local = nn.ModuleList(
+            LocalCNN(channels, size, expressions, config.embedding, config.dropout, fc=False) for channels, size in read
+        )
+        self.features = config.embedding * len(read)
+
+    def forward(self, encoded: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """R's encoder layers, the largest first -> embedding (N, F), votes (N, K) of the local CNNs."""
+        answers = [cnn(layer) for cnn, layer in zip(self.local, encoded[1:], strict=True)]
+        return torch.cat([feature for feature, _ in answers], 1), [vote for _, vote in answers]
+
+
 class Classifier(nn.Module):
-    """Two fully connected layers on what was compared, with `residual` one."""
+    """Two fully connected layers on what was compared, with `residual` and `shared` one."""
 
     def __init__(self, features: int, expressions: int, config: DGCNConfig) -> None:
         super().__init__()
-        hidden = [] if config.residual else [nn.Dropout(config.dropout), nn.Linear(features, 128), nn.ReLU()]
-        last = nn.Linear(features if config.residual else 128, expressions)
+        single = config.residual or config.shared
+        hidden = [] if single else [nn.Dropout(config.dropout), nn.Linear(features, 128), nn.ReLU()]
+        last = nn.Linear(features if single else 128, expressions)
         self.layers = nn.Sequential(*hidden, nn.Dropout(config.dropout), last)
 
     def forward(self, compared: Tensor) -> Tensor:
@@ -274,12 +306,14 @@ class DGCN(Method):
         for name, known in (("contrast", get_args(Contrast)), ("reference", get_args(Reference))):
             if getattr(config, name) not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}; got {getattr(config, name)!r}")
+        if config.shared and (config.residual or config.reference == "none"):
+            raise ValueError("shared reads the layers of R: it goes neither with residual nor with reference none")
         self.compares = config.reference != "none"
         if self.compares:
             self.generator = Generator(config)
         else:
             self.generates = False
-        self.encoder = Encoder(config)
+        self.encoder = SharedEncoder(config, len(expressions)) if config.shared else Encoder(config)
         both = self.compares and config.contrast == "concat"
         self.classifier = Classifier(self.encoder.features * (2 if both else 1), len(expressions), config)
 
@@ -295,7 +329,11 @@ class DGCN(Method):
             alone = {"generator": Adam(self.generator.parameters(), c.generator_rate)}
             step, fall = self.generator_step, constant_then_linear
             stages.insert(0, Stage("generator", c.generator_epochs, step, alone, fall, ("generator",), "paired"))
-            joint["generator"] = Adam(self.generator.parameters(), c.generator_rate / 10)
+            if c.shared:
+                everything = [*self.generator.parameters(), *compared]
+                joint = {"all": AdamW(everything, c.joint_rate, weight_decay=c.weight_decay)}
+            else:
+                joint["generator"] = Adam(self.generator.parameters(), c.generator_rate / 10)
             self.generator_optimizer = alone["generator"]
             trained = ("generator", *trained)
         self.contrast_optimizer, self.joint_optimizers = contrast["contrast"], list(joint.values())
@@ -311,23 +349,30 @@ class DGCN(Method):
 
     def contrast_step(self, batch: Batch) -> dict[str, Tensor]:
         """One step of E and the classifier down a L_con + b CE; R is frozen and deterministic."""
+        self.encoder.train()
         reference = None
         if self.compares:
             self.generator.eval()
             with torch.no_grad():
                 reference = self.choose_reference(batch, self.generator(batch.image))  # (N, 3, S, S)
-        loss, logs = self.label_losses(batch, reference)
+        loss, logs = self.label_losses(batch, *self.embed(batch.image, reference))
         self.descend(self.contrast_optimizer, loss)
         return {"loss": loss.detach(), **logs}
 
     def joint_step(self, batch: Batch) -> dict[str, Tensor]:
         """One step of everything down L = L_rec + a L_con + b CE, L_rec on the paired rows."""
+        self.encoder.train()
         if not self.compares:
-            loss, logs = self.label_losses(batch, None)
+            loss, logs = self.label_losses(batch, *self.embed(batch.image, None))
         else:
-            self.generator.eval()  # its running statistics stay: those of pairs alone
-            made = self.generator(batch.image)  # (N, 3, S, S)
-            loss, logs = self.label_losses(batch, self.choose_reference(batch, made))
+            self.generator.train(self.config.shared)  # else its running statistics stay: those of pairs alone
+            encoded = self.generator.encode(batch.image)
+            made = self.generator.decode(batch.image, encoded)  # (N, 3, S, S)
+            reference = self.choose_reference(batch, made)
+            embedded = (
+                self.embed_shared(encoded, reference) if self.config.shared else self.embed(batch.image, reference)
+            )
+            loss, logs = self.label_losses(batch, *embedded)
             if batch.paired.any():
                 l1, copy = self.reconstruction_losses(batch[batch.paired], made[batch.paired])
                 loss = self.config.reconstruction * l1 + loss
@@ -345,17 +390,21 @@ class DGCN(Method):
         l1 = changed_l1(made.float(), pairs.neutral, pairs.image, weight)
         return l1, changed_l1(pairs.image, pairs.neutral, pairs.image, weight)
 
-    def label_losses(self, batch: Batch, reference: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
-        """a L_con + b CE of a batch compared with `reference`, and what to log of it."""
+    def label_losses(
+        self, batch: Batch, face: Tensor, rest: Tensor | None, votes: list[Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """a L_con + b CE of a batch embedded with its reference, the CE of the votes, and what to log of it."""
         c = self.config
-        self.encoder.train()
         self.classifier.train()
-        compared, contrast, length = self.contrast(batch.image, reference)
+        compared, contrast = self.contrast(face, rest)
         logits = self.classifier(compared)
-        separation, rest = self.metric_losses(contrast, batch.target, SHORT * length.detach())
-        loss = c.contrastive * (separation + rest) + c.classification * classification_loss(logits, batch.target)
+        short = SHORT * face.detach().float().norm(dim=1).mean()
+        separation, still = self.metric_losses(contrast, batch.target, short)
+        loss = c.contrastive * (separation + still) + c.classification * classification_loss(logits, batch.target)
+        for vote in votes:
+            loss = loss + c.votes * classification_loss(vote, batch.target)
         hits = logits.argmax(1) == batch.target.argmax(1)
-        return loss, {"accuracy": hits.float().mean(), "separation": separation.detach(), "rest": rest.detach()}
+        return loss, {"accuracy": hits.float().mean(), "separation": separation.detach(), "rest": still.detach()}
 
     def metric_losses(self, contrast: Tensor, target: Tensor, short: float | Tensor = 1e-2) -> tuple[Tensor, Tensor]:
         """The two terms of L_con: separation of the expressive rows, rest of the neutral ones."""
@@ -373,39 +422,62 @@ class DGCN(Method):
             return made
         return torch.where(batch.paired.view(-1, 1, 1, 1), batch.neutral, made)
 
-    def contrast(self, image: Tensor, reference: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """What the classifier reads of (N, 3, S, S) beside its reference, (N, F) or (N, 2 F); c (N, F); mean |E(x)|.
+    def embed(self, image: Tensor, reference: Tensor | None) -> tuple[Tensor, Tensor | None, list[Tensor]]:
+        """E(x) (N, F) of faces (N, 3, S, S), E of their references where there are any, and the votes on E(x)."""
+        if self.config.shared and reference is not None:
+            return self.embed_shared(self.generator.encode(image), reference)
+        if reference is None:
+            return self.encoder(image), None, []
+        embedding = self.encoder(torch.cat([image, reference]))  # (2 N, F), in one batch: one set of statistics
+        face, rest = embedding.reshape(2, -1, embedding.shape[1])  # (N, F) each; chunk(2) would fix N on export
+        return face, rest, []
+
+    def embed_shared(self, encoded: list[Tensor], reference: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """As `embed`, from the layers that R's encoder has made of the faces already.
+
+        References are normalised by the running statistics, which are those of faces: by statistics of their own,
+        a part of what separates the two would be lost.
+        """
+        face, votes = self.encoder(encoded)
+        modes = [(module, module.training) for module in (self.generator, self.encoder)]
+        for module, _ in modes:
+            module.eval()
+        rest, _ = self.encoder(self.generator.encode(reference))
+        for module, training in modes:
+            module.train(training)
+        return face, rest, votes
+
+    def contrast(self, face: Tensor, rest: Tensor | None) -> tuple[Tensor, Tensor]:
+        """What the classifier reads of two embeddings (N, F), (N, F) or (N, 2 F), and c (N, F).
 
         Without a reference both are E(x). With `contrast="concat"` L_con and the intensity read the plain difference,
         and the classifier E(x) beside it: while R(x) is still nearly x, that is the plain network.
         """
-        if reference is None:
-            face = self.embed(image)  # (N, F)
-            return face, face, face.float().norm(dim=1).mean()
-        embedding = self.embed(torch.cat([image, reference]))  # (2 N, F), in one batch: one set of statistics
-        face, rest = embedding.reshape(2, -1, embedding.shape[1])  # (N, F) each; chunk(2) would fix N on export
+        if rest is None:
+            return face, face
         contrast = face - rest
         if self.config.contrast == "absdiff":
             contrast = contrast.abs()
         compared = torch.cat([face, contrast], 1) if self.config.contrast == "concat" else contrast
-        return compared, contrast, face.float().norm(dim=1).mean()
-
-    def embed(self, image: Tensor) -> Tensor:
-        """E: (N, 3, S, S) -> embedding (N, F)."""
-        embedding: Tensor = self.encoder(image)
-        return embedding
+        return compared, contrast
 
     def forward(self, image: Tensor) -> Prediction:
         """(N, 3, S, S) -> logits (N, K) and the generated reference, or the image itself where there is none."""
         if self.compares:
             return self.compare(image, self.generator(image))
-        return Prediction(self.classifier(self.contrast(image, None)[0]), image)
+        return Prediction(self.recognise(image, None), image)
 
     def compare(self, image: Tensor, neutral: Tensor) -> Prediction:
         """(N, 3, S, S) twice -> logits (N, K) against the given face in place of R(x), and that face."""
         if not self.compares:
             return super().compare(image, neutral)
-        return Prediction(self.classifier(self.contrast(image, neutral)[0]), neutral)
+        return Prediction(self.recognise(image, neutral), neutral)
+
+    def recognise(self, image: Tensor, reference: Tensor | None) -> Tensor:
+        """Logits (N, K) of faces (N, 3, S, S) compared with their references."""
+        face, rest, _ = self.embed(image, reference)
+        logits: Tensor = self.classifier(self.contrast(face, rest)[0])
+        return logits
 
     def predict(self, batch: Batch) -> Prediction:
         """Predict a batch, with `reference="real"` against true neutral faces; the face returned is the generated."""
@@ -419,5 +491,6 @@ class DGCN(Method):
         """The length of c as intensity: how far the face is from its reference, whatever the expression."""
         if not self.compares:
             return {}
-        _, contrast, _ = self.contrast(image, neutral)  # (N, F)
+        face, rest, _ = self.embed(image, neutral)
+        _, contrast = self.contrast(face, rest)  # (N, F)
         return {"intensity": Shown("level", contrast.float().norm(dim=1))}
