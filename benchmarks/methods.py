@@ -6,11 +6,10 @@
 Without `--data` the methods learn from 300 drawn people and are tested on 100 others (subjects disjoint, 64 px); with
 it from prepared files such as drawn.parquet and ferplus.parquet@train, in the shares of `--weights`. Accuracy is
 measured on every `--test` file and reading, the generated neutral faces on the paired pictures of `--people` (the drawn
-test people), with what a method calls neutral left alone (methods.json has the whole change too). All learn to
-recognise from `--epochs` times 9,000 pictures, batches of 32; what generates first trains its generator on half as many
-pairs (RECIPES), and `cnn/more` and `derl/once` learn from half as many more instead. Last epoch. A run that is there
-already is kept, one that was stopped goes on; `--finished` trains nothing and measures the runs that are there. The
-table goes to OUT/methods.json and .md.
+test people), with what a method calls neutral left alone. All learn to recognise from `--epochs` times 9,000 pictures,
+batches of 32; what generates first trains its generator on half as many pairs (RECIPES), and `cnn/more` and `derl/once`
+learn from half as many more instead. Last epoch. A run that is there already is kept, one that was stopped goes on;
+`--finished` trains nothing and measures the runs that are there. The table goes to OUT/methods.json and .md.
 
 Settings are chosen on 100 people more, `--choosing`, in another OUT; so the learning rates of the stage that recognises
 were, `--rate`, of 1e-3, 2e-3 and 4e-3.
@@ -41,25 +40,17 @@ from deadpan.training import train
 
 SIZE = 64
 PICTURES = 9000  # of an epoch
-LEAVE_NEUTRAL = 4.0
-"""As in `deadpan export`: the change is taken times 1 - 4 p(neutral); of 0, 1, 2 and 4, on the choosing people."""
+LEAVE_NEUTRAL = 8.0
+"""As in `deadpan export`: the change is taken times max(0, 1 - 8 p(neutral)); chosen of 0 to 16 on the choosing people."""
+DIGITS = {"l1": 4, "ssim": 3, "identity": 3}
 QUIET = {"change_mask": True, "dead_zone": 0.03}
 SHARP = {"width": 0.5, "residual_output": True, **QUIET}
 UNET = {**SHARP, "outer_skip": True, "generator_rate": 3e-4}
 PLAIN = {"width": 1.0, "rate": 2e-3}
 DIFFERENCE = {**UNET, "rate": PLAIN["rate"]}
 DERL = {**UNET, "blocks": 1, "local_fc": False, "joint_rate": 2e-3}
-DGCN = {
-    **SHARP,
-    "skips": True,
-    "blocks": 1,
-    "shared": True,
-    "embedding": 128,
-    "contrast": "concat",
-    "contrastive": 0.0,
-    "reconstruction": 20.0,
-    "joint_rate": 2e-3,
-}
+DGCN = {**SHARP, "skips": True, "blocks": 1, "contrast": "concat", "contrastive": 0.0}
+SHARED = {**DGCN, "shared": True, "embedding": 128, "reconstruction": 20.0, "joint_rate": 2e-3}
 RECIPES: dict[str, tuple[dict[str, Any], dict[str, float]]] = {
     # settings, and the epochs of each stage as a multiple of --epochs: 1 in all for what learns to recognise
     "cnn": (PLAIN, {"epochs": 1}),
@@ -67,9 +58,13 @@ RECIPES: dict[str, tuple[dict[str, Any], dict[str, float]]] = {
     "cnn/wide": ({**PLAIN, "width": 1.5}, {"epochs": 1}),  # as much arithmetic as derl has here
     "pixel_difference": (DIFFERENCE, {"generator_epochs": 0.5, "classifier_epochs": 1}),
     "feature_difference": (DIFFERENCE, {"generator_epochs": 0.5, "classifier_epochs": 1}),
-    "dgcn": (DGCN, {"generator_epochs": 0.5, "contrast_epochs": 0, "joint_epochs": 1}),
-    "dgcn/alone": (  # an embedding network of its own, that of cnn, beside a generator that stays as it is
-        {**DGCN, "shared": False, "residual": True},
+    "dgcn": (SHARED, {"generator_epochs": 0.5, "contrast_epochs": 0, "joint_epochs": 1}),
+    "dgcn/uncompared": (  # the same, but E(x) alone is classified
+        {**SHARED, "reference": "none"},
+        {"generator_epochs": 0.5, "contrast_epochs": 0, "joint_epochs": 1},
+    ),
+    "dgcn/alone": (  # an embedding network of its own, cnn's, beside a generator that stays as it is
+        {**DGCN, "residual": True},
         {"generator_epochs": 0.5, "contrast_epochs": 1, "joint_epochs": 0},
     ),
     "derl": (DERL, {"generator_epochs": 0.5, "classifier_epochs": 0, "joint_epochs": 1}),
@@ -130,9 +125,8 @@ def folder(name: str, seed: int, options: argparse.Namespace) -> Path:
     return out
 
 
-def fit(name: str, seed: int, options: argparse.Namespace, data: list[str]) -> Path:
+def fit(name: str, seed: int, options: argparse.Namespace, data: list[str]) -> None:
     """Train one method with one seed, or go on with it, or leave it when it is there."""
-    out = folder(name, seed, options)
     loop = TrainingConfig(
         seed=seed,
         batch_size=32,
@@ -141,8 +135,8 @@ def fit(name: str, seed: int, options: argparse.Namespace, data: list[str]) -> P
         own_neutral=0,
         threads=1,
     )
-    train(method_of(name), config(name, options.epochs, options.rate), data, out, loop, resume=True)
-    return out
+    settings, out = config(name, options.epochs, options.rate), folder(name, seed, options)
+    train(method_of(name), settings, data, out, loop, resume=True)
 
 
 def judge(out: Path, train_people: str) -> Identity:
@@ -177,14 +171,13 @@ def cell(method: Method, options: argparse.Namespace, tests: list[str], people: 
             row["accuracy"][f"{Path(spec).name} {reading}"] = measured.classification.accuracy
     if method.generates:
         paired = open_data(people, method.expressions, SIZE)
-        for key, weight in (("whole", 0.0), ("neutral", LEAVE_NEUTRAL)):
-            row[key] = measure_neutral(as_exported(method, weight), paired, who)
+        row["neutral"] = measure_neutral(as_exported(method), paired, who)
     return row
 
 
-def as_exported(method: Method, leave_neutral: float) -> Answer:
+def as_exported(method: Method) -> Answer:
     """The method's answers with a generated face that leaves alone what is called neutral."""
-    released = Released(method, flip=False, leave_neutral=leave_neutral).eval()
+    released = Released(method, flip=False, leave_neutral=LEAVE_NEUTRAL).eval()
     return lambda batch: released(batch.image)
 
 
@@ -209,11 +202,11 @@ def markdown(cells: dict[str, list[dict[str, Any]]]) -> str:
         neutral = [""] * len(kinds)
         if "neutral" in rows[0]:
             copied = rows
-            neutral = [spread([row["neutral"][k][m] for row in rows], 1, 3) for k, m in kinds]
+            neutral = [spread([row["neutral"][k][m] for row in rows], 1, DIGITS[m]) for k, m in kinds]
         size = f"{rows[0]['parameters'] / 1e6:.1f} M | {rows[0]['multiplications'] / 1e6:.0f} M"
         lines.append(f"| `{name}` | {size} | {len(rows)} | " + " | ".join([*accuracy, *neutral]) + " |")
     if copied:
-        values = [f"{copied[0]['neutral'][k][f'copy_{m}']:.3f}" for k, m in kinds]
+        values = [f"{copied[0]['neutral'][k][f'copy_{m}']:.{DIGITS[m]}f}" for k, m in kinds]
         lines.append("| copying the input | | | | " + " | ".join([*[""] * len(tests), *values]) + " |")
     return "\n".join(lines)
 
@@ -249,9 +242,11 @@ def main() -> None:
     cells: dict[str, list[dict[str, Any]]] = {}
     for seed in range(options.seeds):
         for name in options.methods:
-            if options.finished and not (folder(name, seed, options) / "model.safetensors").exists():
+            run = folder(name, seed, options)
+            if not options.finished:
+                fit(name, seed, options, data)
+            elif not (run / "model.safetensors").exists():
                 continue
-            run = fit(name, seed, options, data)
             method, _ = load_method(run)
             cells.setdefault(name, []).append(cell(method, options, tests, people, who))
             facts = {"epochs": options.epochs, "judge_separation": known, "cells": cells}

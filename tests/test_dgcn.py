@@ -430,10 +430,24 @@ def test_the_joint_stage_with_a_shared_embedding_is_the_weighted_sum() -> None:
     assert method.encoder.training
 
 
-def test_a_shared_embedding_needs_the_generator() -> None:
-    for wrong in ({"residual": True}, {"reference": "none"}):
-        with pytest.raises(ValueError, match="shared reads the layers of R"):
-            dgcn(**{**SHARED, **wrong})
+def test_a_shared_embedding_is_no_residual_one() -> None:
+    with pytest.raises(ValueError, match="shared reads the layers of R"):
+        dgcn(**SHARED, residual=True)
+
+
+def test_a_shared_embedding_without_reference_generates_but_compares_nothing() -> None:
+    method, batch = dgcn(**SHARED, reference="none"), make_batch(64)
+    before = copy.deepcopy(method.state_dict())
+    for stage in method.stages():
+        for _ in range(2):
+            stage.step(batch)
+    assert not [key for key, value in method.named_parameters() if torch.equal(value, before[key])]
+    method.eval()
+    assert (method.generates, method.compares) == (True, False)
+    prediction = method(batch.image)
+    assert torch.equal(prediction.neutral, method.generator(batch.image))
+    face = method.embed(batch.image, None)[0]
+    assert torch.allclose(prediction.logits, method.classifier(face), atol=1e-6)
 
 
 def test_a_shared_embedding_trains_whole_and_exports() -> None:

@@ -25,7 +25,7 @@ idea, the kinds of loss and the order of the training are the paper's; what foll
    layers of R's encoder, each with a vote of its own in training, and the joint stage trains everything at one rate,
    so that what E learns of a face serves R too and the other way round. All off by default.
 7. `reference`: besides the generated face, the true one where it is known ("real", the upper bound), or none at all,
-   the ablation: then R is not built and E(x) itself is what gets classified.
+   the ablation: then E(x) itself is what gets classified, and R is built with `shared` only.
 8. Real faces without a neutral partner take part in the metric loss and the cross-entropy.
 9. Running averages (EMA) of the weights are what is used and saved.
 """
@@ -84,7 +84,7 @@ class DGCNConfig:
     contrast: Contrast = "diff"
     "What is classified: E(x) - E(R(x)), its absolute value, or E(x) beside it [paper: comparison at the embedding]."
     reference: Reference = "generated"
-    "The face compared with: R(x) [paper], the true neutral face where known, or none, the ablation."
+    "The face compared with: R(x) [paper], the true neutral face where known, or none: E(x) alone, the ablation."
     dropout: float = 0.2
     "Before each of the classifier's layers [ours]."
     reconstruction: float = 1.0
@@ -306,13 +306,12 @@ class DGCN(Method):
         for name, known in (("contrast", get_args(Contrast)), ("reference", get_args(Reference))):
             if getattr(config, name) not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}; got {getattr(config, name)!r}")
-        if config.shared and (config.residual or config.reference == "none"):
-            raise ValueError("shared reads the layers of R: it goes neither with residual nor with reference none")
+        if config.shared and config.residual:
+            raise ValueError("shared reads the layers of R, residual has a network of its own: choose one of them")
         self.compares = config.reference != "none"
-        if self.compares:
+        self.generates = self.compares or config.shared
+        if self.generates:
             self.generator = Generator(config)
-        else:
-            self.generates = False
         self.encoder = SharedEncoder(config, len(expressions)) if config.shared else Encoder(config)
         both = self.compares and config.contrast == "concat"
         self.classifier = Classifier(self.encoder.features * (2 if both else 1), len(expressions), config)
@@ -325,7 +324,7 @@ class DGCN(Method):
         joint: dict[str, Optimizer] = {"contrast": AdamW(compared, c.joint_rate, weight_decay=c.weight_decay)}
         trained: tuple[str, ...] = ("encoder", "classifier")
         stages = [Stage("contrast", c.contrast_epochs, self.contrast_step, contrast, one_cycle, trained)]
-        if self.compares:
+        if self.generates:
             alone = {"generator": Adam(self.generator.parameters(), c.generator_rate)}
             step, fall = self.generator_step, constant_then_linear
             stages.insert(0, Stage("generator", c.generator_epochs, step, alone, fall, ("generator",), "paired"))
@@ -362,17 +361,15 @@ class DGCN(Method):
     def joint_step(self, batch: Batch) -> dict[str, Tensor]:
         """One step of everything down L = L_rec + a L_con + b CE, L_rec on the paired rows."""
         self.encoder.train()
-        if not self.compares:
+        if not self.generates:
             loss, logs = self.label_losses(batch, *self.embed(batch.image, None))
         else:
             self.generator.train(self.config.shared)  # else its running statistics stay: those of pairs alone
             encoded = self.generator.encode(batch.image)
             made = self.generator.decode(batch.image, encoded)  # (N, 3, S, S)
-            reference = self.choose_reference(batch, made)
-            embedded = (
-                self.embed_shared(encoded, reference) if self.config.shared else self.embed(batch.image, reference)
-            )
-            loss, logs = self.label_losses(batch, *embedded)
+            reference = self.choose_reference(batch, made) if self.compares else None
+            embed = self.embed_shared(encoded, reference) if self.config.shared else self.embed(batch.image, reference)
+            loss, logs = self.label_losses(batch, *embed)
             if batch.paired.any():
                 l1, copy = self.reconstruction_losses(batch[batch.paired], made[batch.paired])
                 loss = self.config.reconstruction * l1 + loss
@@ -424,7 +421,7 @@ class DGCN(Method):
 
     def embed(self, image: Tensor, reference: Tensor | None) -> tuple[Tensor, Tensor | None, list[Tensor]]:
         """E(x) (N, F) of faces (N, 3, S, S), E of their references where there are any, and the votes on E(x)."""
-        if self.config.shared and reference is not None:
+        if self.config.shared:
             return self.embed_shared(self.generator.encode(image), reference)
         if reference is None:
             return self.encoder(image), None, []
@@ -432,13 +429,17 @@ class DGCN(Method):
         face, rest = embedding.reshape(2, -1, embedding.shape[1])  # (N, F) each; chunk(2) would fix N on export
         return face, rest, []
 
-    def embed_shared(self, encoded: list[Tensor], reference: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+    def embed_shared(
+        self, encoded: list[Tensor], reference: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, list[Tensor]]:
         """As `embed`, from the layers that R's encoder has made of the faces already.
 
         References are normalised by the running statistics, which are those of faces: by statistics of their own,
         a part of what separates the two would be lost.
         """
         face, votes = self.encoder(encoded)
+        if reference is None:
+            return face, None, votes
         modes = [(module, module.training) for module in (self.generator, self.encoder)]
         for module, _ in modes:
             module.eval()
@@ -465,7 +466,7 @@ class DGCN(Method):
         """(N, 3, S, S) -> logits (N, K) and the generated reference, or the image itself where there is none."""
         if self.compares:
             return self.compare(image, self.generator(image))
-        return Prediction(self.recognise(image, None), image)
+        return Prediction(self.recognise(image, None), self.generator(image) if self.generates else image)
 
     def compare(self, image: Tensor, neutral: Tensor) -> Prediction:
         """(N, 3, S, S) twice -> logits (N, K) against the given face in place of R(x), and that face."""
