@@ -41,7 +41,7 @@ from deadpan.training import train
 SIZE = 64
 PICTURES = 9000  # of an epoch
 LEAVE_NEUTRAL = 8.0
-"""As in `deadpan export`: the change is taken times max(0, 1 - 8 p(neutral)); chosen of 0 to 16 on the choosing people."""
+"""As in `deadpan export`: the change times max(0, 1 - 8 p(neutral)); chosen of 0 to 16 on the choosing people."""
 DIGITS = {"l1": 4, "ssim": 3, "identity": 3}
 QUIET = {"change_mask": True, "dead_zone": 0.03}
 SHARP = {"width": 0.5, "residual_output": True, **QUIET}
