@@ -22,16 +22,15 @@ from typing import Any
 
 import numpy as np
 from london import read_pairs, removal
-from methods import DERL, PICTURES, SIZE, draw
+from methods import DERL, PICTURES, SIZE, draw, judge
 from torch import Tensor, nn
 
 from deadpan import Predictor
 from deadpan.augment import Augmentation
 from deadpan.batches import open_data, ordered
-from deadpan.checkpoint import read_tensors, write_tensors
 from deadpan.evaluation import readings, released_answer
 from deadpan.export import export
-from deadpan.identity import Identity, train_identity
+from deadpan.identity import Identity
 from deadpan.method import Batch, Stage
 from deadpan.methods import METHODS
 from deadpan.methods.derl import DeRL, DeRLConfig, Generator
@@ -167,16 +166,6 @@ def fit(name: str, variant: Variant, options: argparse.Namespace, drawn: str) ->
     return out
 
 
-def who_is_who(out: Path, people: str) -> Identity:
-    """A network that tells real people apart, trained once."""
-    path, network = out / "identity.safetensors", Identity()
-    if not path.exists():
-        table = open_data(people, None, SIZE)
-        write_tensors(path, train_identity([table], pairing="hard").state_dict(), {})
-    network.load_state_dict(read_tensors(path)[0])
-    return network.eval()
-
-
 def still_read(predictor: Predictor, wild: str) -> tuple[float, float]:
     """Shares of clear expressive photographs whose expression `cnn` reads: off the neutral faces, off themselves."""
     reader = Predictor("cnn")
@@ -214,7 +203,7 @@ def main() -> None:
         if variant.method == "derl_identity":
             if not options.people:
                 continue
-            KeepsIdentity.judge = who_is_who(options.out, options.people).requires_grad_(False)
+            KeepsIdentity.judge = judge(options.out, options.people, "hard").requires_grad_(False)
         model, _ = export(fit(name, variant, options, drawn))
         predictor = Predictor(model)
         pairs = read_pairs(predictor, options.london)

@@ -2,6 +2,7 @@
 
     python benchmarks/methods.py OUT [--data FILE...] [--weights SHARE...] [--test FILE...] [--people FILE]
                                  [--methods NAME...] [--seeds 3] [--epochs 10] [--rate R] [--choosing] [--finished]
+                                 [--leave-neutral 8]
 
 Without `--data` the methods learn from 300 drawn people and are tested on 100 others (subjects disjoint, 64 px); with
 it from prepared files such as drawn.parquet and ferplus.parquet@train, in the shares of `--weights`. Accuracy is
@@ -26,7 +27,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from deadpan.batches import open_data
+from deadpan.batches import Pairing, open_data
 from deadpan.checkpoint import load_method, read_tensors, write_tensors
 from deadpan.evaluation import Answer, measure, measure_neutral, readings
 from deadpan.export import Released
@@ -40,8 +41,6 @@ from deadpan.training import train
 
 SIZE = 64
 PICTURES = 9000  # of an epoch
-LEAVE_NEUTRAL = 8.0
-"""As in `deadpan export`: the change times max(0, 1 - 8 p(neutral)); chosen of 0 to 16 on the choosing people."""
 DIGITS = {"l1": 4, "ssim": 3, "identity": 3}
 QUIET = {"change_mask": True, "dead_zone": 0.03}
 SHARP = {"width": 0.5, "residual_output": True, **QUIET}
@@ -139,13 +138,13 @@ def fit(name: str, seed: int, options: argparse.Namespace, data: list[str]) -> N
     train(method_of(name), settings, data, out, loop, resume=True)
 
 
-def judge(out: Path, train_people: str) -> Identity:
-    """The judge of identity, trained once on the people that the methods train on."""
+def judge(out: Path, people: str, pairing: Pairing = "twin") -> Identity:
+    """A judge of identity, trained once on prepared people, such as those that the methods train on."""
     path = out / "identity.safetensors"
     network = Identity()
     if not path.exists():
-        table = open_data(train_people, None, SIZE)
-        write_tensors(path, train_identity([table]).state_dict(), {})
+        table = open_data(people, None, SIZE)
+        write_tensors(path, train_identity([table], pairing=pairing).state_dict(), {})
     network.load_state_dict(read_tensors(path)[0])
     return network.eval()
 
@@ -171,13 +170,13 @@ def cell(method: Method, options: argparse.Namespace, tests: list[str], people: 
             row["accuracy"][f"{Path(spec).name} {reading}"] = measured.classification.accuracy
     if method.generates:
         paired = open_data(people, method.expressions, SIZE)
-        row["neutral"] = measure_neutral(as_exported(method), paired, who)
+        row["neutral"] = measure_neutral(as_exported(method, options.leave_neutral), paired, who)
     return row
 
 
-def as_exported(method: Method) -> Answer:
+def as_exported(method: Method, leave_neutral: float) -> Answer:
     """The method's answers with a generated face that leaves alone what is called neutral."""
-    released = Released(method, flip=False, leave_neutral=LEAVE_NEUTRAL).eval()
+    released = Released(method, flip=False, leave_neutral=leave_neutral).eval()
     return lambda batch: released(batch.image)
 
 
@@ -223,6 +222,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--rate", type=float, help="another learning rate of the stage that recognises")
+    parser.add_argument(
+        "--leave-neutral", type=float, default=8.0, help="as in `deadpan export`; chosen of 0 to 16 by --choosing"
+    )
     parser.add_argument("--choosing", action="store_true", help="test on the people that settings are chosen on")
     parser.add_argument("--finished", action="store_true", help="measure the runs that are finished, train none")
     return parser.parse_args()
