@@ -26,18 +26,20 @@ from methods import DERL, PICTURES, SIZE, draw, judge
 from torch import Tensor, nn
 
 from deadpan import Predictor
-from deadpan.augment import Augmentation
-from deadpan.batches import open_data, ordered
-from deadpan.evaluation import readings, released_answer
-from deadpan.export import export
-from deadpan.identity import Identity
+from deadpan.comparison.identity import Identity
+from deadpan.comparison.neutral_faces import resized
+from deadpan.evaluation.score import readings
+from deadpan.evaluation.trained_model import released_answer
+from deadpan.loading.augmentation import Augmentation
+from deadpan.loading.batches import ordered
 from deadpan.method import Batch, Stage
 from deadpan.methods import METHODS
 from deadpan.methods.derl import DeRL, DeRLConfig, Generator
-from deadpan.neutral_faces import resized
-from deadpan.run_folder import TrainingConfig
-from deadpan.sheets import to_pixels
-from deadpan.training import train
+from deadpan.preparation.table import open_data
+from deadpan.release.export import export
+from deadpan.training.config import TrainingConfig
+from deadpan.training.sheets import to_pixels
+from deadpan.training.train import train
 
 
 @dataclass(frozen=True)

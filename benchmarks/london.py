@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deadpan import Predictor
-from deadpan.prediction import FaceResult
+from deadpan.prediction.results import FaceResult
 
 MOUTH_AND_CHEEKS = (0.15, 0.5, 0.85, 0.95)  # left, top, right, bottom of the network's field; mouth corners at 0.77
 
@@ -109,8 +109,8 @@ def main() -> None:
     rest = [np.abs(n.neutral.astype(float) - n.aligned).mean() / 255 for n, _ in pairs if n.neutral is not None]
     print(f"neutral photographs changed by {np.mean(rest):.4f} over the whole face")
     if arguments.sheet:
-        from deadpan.output import write_png
-        from deadpan.sheets import sheet
+        from deadpan.files import write_png
+        from deadpan.training.sheets import sheet
 
         rows = [
             np.stack([smile.aligned for _, smile in pairs]),

@@ -27,17 +27,20 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from deadpan.batches import Pairing, open_data
-from deadpan.checkpoint import load_method, read_tensors, write_tensors
-from deadpan.evaluation import Answer, measure, measure_neutral, readings
-from deadpan.export import Released
-from deadpan.identity import Identity, separation, train_identity
+from deadpan.comparison.identity import Identity, separation, train_identity
+from deadpan.comparison.neutral_faces import measure_neutral
+from deadpan.evaluation.score import readings
+from deadpan.loading.pairing import Pairing
 from deadpan.method import Method
 from deadpan.methods import METHODS
-from deadpan.preparation import prepare
-from deadpan.run_folder import TrainingConfig
-from deadpan.synthetic.generate import SynthesisConfig, synthesize
-from deadpan.training import train
+from deadpan.metrics.measurement import Answer, measure
+from deadpan.preparation.prepare import prepare
+from deadpan.preparation.table import open_data
+from deadpan.release.released import Released
+from deadpan.synthetic.synthesize import SynthesisConfig, synthesize
+from deadpan.training.checkpoint import load_method, read_tensors, write_tensors
+from deadpan.training.config import TrainingConfig
+from deadpan.training.train import train
 
 SIZE = 64
 PICTURES = 9000  # of an epoch

@@ -48,7 +48,7 @@ def help_seconds(repetitions: int) -> float:
     seconds = []
     for _ in range(repetitions):
         start = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "deadpan.cli", "--help"], check=True, capture_output=True)
+        subprocess.run([sys.executable, "-m", "deadpan", "--help"], check=True, capture_output=True)
         seconds.append(time.perf_counter() - start)
     return median(seconds)
 
@@ -66,8 +66,9 @@ def milliseconds(task: Callable[[], object], repetitions: int) -> float:
 
 def warm(model: str, photograph: str, repetitions: int) -> dict[str, float]:
     """Median milliseconds of each stage for one photograph."""
-    from deadpan.faces import align, centre, read_photograph
-    from deadpan.prediction import Predictor
+    from deadpan.faces.alignment import align, centre
+    from deadpan.faces.photographs import read_photograph
+    from deadpan.prediction.predictor import Predictor
 
     predictor = Predictor(model)
     pixels = read_photograph(photograph)

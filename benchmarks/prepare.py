@@ -49,7 +49,7 @@ def write_folder(root: Path, count: int) -> None:
 
 def run(root: Path, out: Path, workers: int, answers: multiprocessing.Queue[tuple[str, float, float]]) -> None:
     """Prepare in this process; answers the report, seconds, and the peak memory of the largest process in MB."""
-    from deadpan.preparation import prepare
+    from deadpan.preparation.prepare import prepare
 
     report = prepare("folders", root, out, workers=workers)
     peaks = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]

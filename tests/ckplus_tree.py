@@ -8,7 +8,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from deadpan.datasets.ckplus import CODES
-from deadpan.synthetic.generate import SynthesisConfig, synthesize
+from deadpan.synthetic.synthesize import SynthesisConfig, synthesize
 
 
 def write_ckplus_tree(root: Path, people: int, frames: int = 4, size: int = 72) -> Path:

@@ -48,8 +48,8 @@ def comparing_model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two drawn people, 32 pictures with their twins, prepared at 64 px."""
-    from deadpan.preparation import prepare
-    from deadpan.synthetic.generate import SynthesisConfig, synthesize
+    from deadpan.preparation.prepare import prepare
+    from deadpan.synthetic.synthesize import SynthesisConfig, synthesize
 
     folder = tmp_path_factory.mktemp("drawn")
     synthesize(folder / "people", SynthesisConfig(people=2, pictures=16, size=72, workers=1))

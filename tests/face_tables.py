@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from deadpan.expressions import EXPRESSIONS
-from deadpan.face_table import FaceTable
+from deadpan.preparation.table import FaceTable
 
 
 def face_table(dataset: str, rows: Sequence[dict[str, Any]], side: int = 2) -> FaceTable:

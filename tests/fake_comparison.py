@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from deadpan.answers import Answers
-from deadpan.comparison import Comparison, Evaluated, compare_pair, describe
+from deadpan.comparison.compare import Comparison, Evaluated, compare_pair, describe
+from deadpan.comparison.identity import Identity, Judge
+from deadpan.evaluation.answers import Answers
+from deadpan.evaluation.robustness import DEGRADATIONS
 from deadpan.expressions import EXPRESSIONS
-from deadpan.identity import Identity, Judge
-from deadpan.robustness import DEGRADATIONS
 
 NASTY = "derl_<b>&{x}"
 """A name that means something in HTML, in Markdown and in LaTeX."""

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from deadpan.answers import Answers, AnswersError, joined, read_answers, write_answers
+from deadpan.evaluation.answers import Answers, AnswersError, joined, read_answers, write_answers
 
 
 def some_answers(count: int = 5, *, generates: bool = True, seed: int = 0, people: int = 3) -> Answers:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from deadpan.augment import MIRRORED_68, Augmentation, augment, centre_crop, no_augmentation
+from deadpan.loading.augmentation import MIRRORED_68, Augmentation, augment, centre_crop, no_augmentation
 from tests.conftest import PHOTOS
 
 GEOMETRY = ("flip", "rotation", "scale", "stretch", "shift")

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from deadpan.layers import residual_trunk
+from deadpan.methods.layers import residual_trunk
 from tests.test_methods import make_batch, small
 
 DIFFERENCES = ("pixel_difference", "feature_difference")

@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from deadpan.augment import Augmentation, no_augmentation
-from deadpan.batches import Batches, FaceTable, TableError, open_data, ordered, read_table, subject_index
 from deadpan.expressions import EXPRESSIONS
-from deadpan.face_table import prepared_schema
+from deadpan.loading.augmentation import Augmentation, no_augmentation
+from deadpan.loading.batches import Batches, ordered, subject_index
 from deadpan.method import Batch
+from deadpan.preparation.table import FaceTable, TableError, open_data, prepared_schema, read_table
 
 SIX = tuple(name for name in EXPRESSIONS if name not in ("neutral", "contempt"))
 

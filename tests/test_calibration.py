@@ -7,8 +7,8 @@ import pytest
 import torch
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-from deadpan.calibration import BINS, reliability
-from deadpan.metrics import Classification
+from deadpan.comparison.reliability import BINS, reliability
+from deadpan.metrics.classification import Classification
 
 
 def answered(probabilities: list[list[float]], truth: list[int]) -> Classification:

@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deadpan import cli, faces
-from deadpan.cli import main
+from deadpan.cli import main as cli
+from deadpan.cli.main import main
+from deadpan.cli.predict import predict as predict_command
 from deadpan.expressions import EXPRESSIONS
-from deadpan.output import Names
+from deadpan.faces.detection import CONFIDENCE, LONGEST_SIDE
+from deadpan.prediction.writers import Names
 
 Captured = pytest.CaptureFixture[str]
 
@@ -124,9 +126,9 @@ def test_detection_options(model_file: Path, portrait: Path, tmp_path: Path, cap
 
 
 def test_defaults_are_those_of_the_library() -> None:
-    parameters = inspect.signature(cli.predict).parameters
-    assert parameters["longest_side"].default == faces.LONGEST_SIDE
-    assert parameters["confidence"].default == faces.CONFIDENCE
+    parameters = inspect.signature(predict_command).parameters
+    assert parameters["longest_side"].default == LONGEST_SIDE
+    assert parameters["confidence"].default == CONFIDENCE
 
 
 @pytest.mark.parametrize(
@@ -198,7 +200,7 @@ def test_a_file_is_complete_or_untouched(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("deadpan.output.write_png", interrupted)
+    monkeypatch.setattr("deadpan.prediction.writers.write_png", interrupted)
     assert predict(model_file, girl, "--json", out, "--panel", tmp_path / "panels") == 130
     assert out.read_text() == before and [path.name for path in out.parent.iterdir()] == ["out.jsonl"]
 
@@ -214,7 +216,7 @@ def test_names_never_repeat() -> None:
 
 def test_help_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from deadpan.cli import main; main(['predict', '--help']);"
+        "import sys; from deadpan.cli.main import main; main(['predict', '--help']);"
         "sys.exit(', '.join({'torch', 'numpy', 'cv2', 'onnxruntime', 'PIL'} & set(sys.modules)) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -228,12 +230,12 @@ def test_odd_names_and_a_closed_pipe(model_file: Path, girl: Path, tmp_path: Pat
     Path(os.fsdecode(name)).write_bytes(girl.read_bytes())
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     for options in ([], ["--json", "-"], ["--csv", "-"], ["--csv", tmp_path / "out.csv"], ["--panel", tmp_path]):
-        command: list[str | bytes | Path] = [sys.executable, "-m", "deadpan.cli", "predict", name, tmp_path / "é.png"]
+        command: list[str | bytes | Path] = [sys.executable, "-m", "deadpan", "predict", name, tmp_path / "é.png"]
         done = subprocess.run([*command, "--model", model_file, *options], capture_output=True, env=environment)
         assert done.returncode == 1 and b"Traceback" not in done.stderr, done.stderr
     reading, writing = os.pipe()
     os.close(reading)
-    piped = [sys.executable, "-m", "deadpan.cli", "predict", str(girl), "--model", str(model_file), "--json", "-"]
+    piped = [sys.executable, "-m", "deadpan", "predict", str(girl), "--model", str(model_file), "--json", "-"]
     closed = subprocess.run(piped, stdout=writing, stderr=subprocess.PIPE)
     os.close(writing)
     assert closed.returncode == 1 and closed.stderr == b""

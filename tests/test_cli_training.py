@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from deadpan.cli import main
+from deadpan.cli.main import main
 from deadpan.expressions import EXPRESSIONS
-from deadpan.run_folder import command_line
+from deadpan.training.provenance import command_line
 
 
 def test_the_whole_chain(tmp_path: Path, girl: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,13 +10,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deadpan.answers import Answers, write_answers
-from deadpan.checkpoint import write_tensors
-from deadpan.cli import main
-from deadpan.comparison import Evaluated, arranged, compare, compare_pair, figures, load_run, shares, spread, summed
-from deadpan.identity import Identity
-from deadpan.neutral_faces import resized
-from deadpan.robustness import DEGRADATIONS
+from deadpan.cli.main import main
+from deadpan.comparison.compare import (
+    Evaluated,
+    arranged,
+    compare,
+    compare_pair,
+    figures,
+    load_run,
+    shares,
+    spread,
+    summed,
+)
+from deadpan.comparison.identity import Identity
+from deadpan.comparison.neutral_faces import resized
+from deadpan.evaluation.answers import Answers, write_answers
+from deadpan.evaluation.robustness import DEGRADATIONS
+from deadpan.training.checkpoint import write_tensors
 from tests.test_answers import some_answers
 
 

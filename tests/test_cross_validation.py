@@ -11,18 +11,20 @@ import numpy as np
 import pytest
 import torch
 
-from deadpan import cross_validation, training
-from deadpan.answers import Answers, joined, read_answers
-from deadpan.checkpoint import build, load_method, save_method
-from deadpan.cli import main
-from deadpan.cross_validation import Evaluation, evaluate, readings
-from deadpan.export import export
+from deadpan.cli.main import main
+from deadpan.evaluation import evaluate as cross_validation
+from deadpan.evaluation.answers import Answers, joined, read_answers
+from deadpan.evaluation.evaluate import evaluate
+from deadpan.evaluation.folds import FoldError
+from deadpan.evaluation.protocols import ProtocolError
+from deadpan.evaluation.record import Evaluation, readings
 from deadpan.expressions import EXPRESSIONS
-from deadpan.folds import FoldError
 from deadpan.methods import METHODS
-from deadpan.protocols import ProtocolError
-from deadpan.run_folder import TrainingConfig
-from deadpan.training import train
+from deadpan.release.export import export
+from deadpan.training import loop
+from deadpan.training.checkpoint import build, load_method, save_method
+from deadpan.training.config import TrainingConfig
+from deadpan.training.train import train
 from tests.test_batches import row, write
 
 TINY = TrainingConfig(batch_size=4, threads=1, precision="32-true")
@@ -102,7 +104,7 @@ def test_neither_order_nor_processes_matter(data: Path) -> None:
 def test_a_stopped_evaluation_goes_on(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     straight, stopped = of(data), of(data, "stopped")
     evaluate(straight)
-    epochs, calls = training.run_epoch, []
+    epochs, calls = loop.run_epoch, []
 
     def stopping(*arguments: Any) -> Any:
         calls.append(1)
@@ -110,7 +112,7 @@ def test_a_stopped_evaluation_goes_on(data: Path, monkeypatch: pytest.MonkeyPatc
             raise KeyboardInterrupt
         return epochs(*arguments)
 
-    monkeypatch.setattr(training, "run_epoch", stopping)
+    monkeypatch.setattr(loop, "run_epoch", stopping)
     with pytest.raises(KeyboardInterrupt):
         evaluate(stopped)
     assert [fold["name"] for fold in facts_of(stopped)["folds"]] == ["1 of 3"]

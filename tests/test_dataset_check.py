@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from deadpan import datasets
-from deadpan.cli import main
-from deadpan.dataset_check import Line, check
-from deadpan.datasets import DATASETS, DatasetError, VideoFrame
-from deadpan.photographs import PhotographError, read_frame
-from deadpan.preparation import read_picture
+from deadpan.cli.main import main
+from deadpan.datasets import DATASETS
+from deadpan.datasets.check import Line, check
+from deadpan.datasets.sample import DatasetError, VideoFrame
+from deadpan.faces.photographs import PhotographError
+from deadpan.faces.video import read_frame
+from deadpan.preparation.sample import read_picture
 
 
 @pytest.fixture

@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from deadpan.datasets import DATASETS, DatasetError, Sample, read
+from deadpan.datasets import DATASETS, read
 from deadpan.datasets.ferplus import BALLOT, count_votes
+from deadpan.datasets.sample import DatasetError, Sample
 from deadpan.expressions import EXPRESSIONS, check_expressions
 
 PHOTOS = Path(__file__).parent.parent / "examples" / "photos"

@@ -12,23 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deadpan.datasets import (
-    affectnet,
-    cremad,
-    fer2013,
-    jaffe,
-    kdef,
-    london,
-    rafd,
-    rafdb,
-    sfew,
-    videos,
-    yale,
-)
-from deadpan.datasets.listing import frame_count
+from deadpan.datasets import affectnet, cremad, fer2013, jaffe, kdef, london, rafd, rafdb, sfew, videos, yale
 from deadpan.datasets.sample import DatasetError, Sample, VideoFrame, check_names
 from deadpan.expressions import check_expressions
-from deadpan.photographs import PhotographError, read_frame, read_photograph
+from deadpan.faces.photographs import PhotographError, read_photograph
+from deadpan.faces.video import frame_count, read_frame
 
 READERS = [affectnet, cremad, fer2013, jaffe, kdef, london, rafd, rafdb, sfew, videos, yale]
 LITTER = (".DS_Store", "Thumbs.db", "._picture.jpg", "Readme.txt")

@@ -11,9 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from deadpan import checkpoint
 from deadpan.expressions import EXPRESSIONS
-from deadpan.layers import changed_l1, classification_loss
 from deadpan.method import Batch, Stage
 from deadpan.methods.degan import (
     DEGAN,
@@ -26,6 +24,8 @@ from deadpan.methods.degan import (
     reconstruction_loss,
     wanted_identity,
 )
+from deadpan.methods.layers import changed_l1, classification_loss
+from deadpan.training import checkpoint
 from tests.test_methods import make_batch
 
 SMALL: dict[str, object] = {"width": 0.125, "image_size": 32, "subjects": 4}

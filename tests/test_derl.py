@@ -9,10 +9,10 @@ import math
 import pytest
 import torch
 
-from deadpan import checkpoint
 from deadpan.expressions import EXPRESSIONS
-from deadpan.layers import LocalCNN, ResidualBlock, adversarial_loss, changed_l1
 from deadpan.methods.derl import DeRL, DeRLConfig, Generator
+from deadpan.methods.layers import LocalCNN, ResidualBlock, adversarial_loss, changed_l1
+from deadpan.training import checkpoint
 from tests.test_methods import make_batch, small
 
 

@@ -11,10 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from deadpan import checkpoint
-from deadpan.export import TOLERANCE, Graph, Released, parity, to_onnx
 from deadpan.expressions import EXPRESSIONS
-from deadpan.layers import classification_loss
 from deadpan.method import Batch
 from deadpan.methods.dgcn import (
     DGCN,
@@ -26,6 +23,11 @@ from deadpan.methods.dgcn import (
     rest_loss,
     separation_loss,
 )
+from deadpan.methods.layers import classification_loss
+from deadpan.release.export import TOLERANCE
+from deadpan.release.onnx_file import parity, to_onnx
+from deadpan.release.released import Graph, Released
+from deadpan.training import checkpoint
 from tests.test_methods import make_batch, small
 
 

@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from deadpan import checkpoint
 from deadpan.expressions import EXPRESSIONS
 from deadpan.method import Batch
 from deadpan.methods.errnet import (
@@ -24,6 +23,7 @@ from deadpan.methods.errnet import (
     residual_size,
     segment_width,
 )
+from deadpan.training import checkpoint
 from tests.test_methods import make_batch
 
 

@@ -9,14 +9,17 @@ import numpy as np
 import pytest
 import torch
 
-from deadpan.batches import open_data, ordered
-from deadpan.checkpoint import build, save_method
-from deadpan.evaluation import measure, measure_method, measure_neutral, score_files
-from deadpan.export import export
+from deadpan.comparison.identity import Identity
+from deadpan.comparison.neutral_faces import measure_neutral
+from deadpan.evaluation.score import score_files
 from deadpan.expressions import EXPRESSIONS
-from deadpan.identity import Identity
+from deadpan.loading.batches import ordered
 from deadpan.method import Batch, Prediction
-from deadpan.neutral_faces import compare_faces
+from deadpan.metrics.measurement import measure, measure_method
+from deadpan.metrics.neutral_faces import compare_faces
+from deadpan.preparation.table import open_data
+from deadpan.release.export import export
+from deadpan.training.checkpoint import build, save_method
 
 
 def test_a_perfect_and_a_copying_model(drawn: Path) -> None:

@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from deadpan.checkpoint import build, save_method
-from deadpan.export import Released, balanced_offsets, calibrate, export, to_onnx
 from deadpan.expressions import EXPRESSIONS
-from deadpan.layers import DeadZone
+from deadpan.methods.layers import DeadZone
+from deadpan.release.calibration import balanced_offsets, calibrate
+from deadpan.release.export import export
+from deadpan.release.onnx_file import to_onnx
+from deadpan.release.released import Released
+from deadpan.training.checkpoint import build, save_method
 from tests.test_methods import make_batch, small
 
 
@@ -82,7 +85,7 @@ def test_the_file_names_no_path_of_the_machine_that_exported_it() -> None:
 
 def test_calibration_stands_in_the_card(drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_method(tmp_path / "model.safetensors", "cnn", build("cnn", {"width": 0.125}, EXPRESSIONS), {})
-    monkeypatch.setattr("deadpan.export.calibrate", lambda module, table: module.offsets.fill_(0.5))
+    monkeypatch.setattr("deadpan.release.export.calibrate", lambda module, table: module.offsets.fill_(0.5))
     _, card = export(tmp_path, tmp_path / "named.onnx", calibration=str(drawn))
     facts = json.loads(card.read_text())
     assert facts["name"] == "named"

@@ -19,21 +19,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from deadpan import faces
-from deadpan.faces import (
-    TEMPLATE,
-    PhotographError,
-    WholePicture,
-    YuFace,
-    align,
-    align_crop,
-    alignment,
-    centre,
-    crop_alignment,
-    make_detector,
-    margin_size,
-    read_photograph,
-)
+from deadpan.faces.alignment import TEMPLATE, align, align_crop, alignment, centre, crop_alignment, margin_size
+from deadpan.faces.detection import WholePicture, YuFace, make_detector
+from deadpan.faces.photographs import PhotographError, read_photograph
 from tests.tiny_model import yunet_like
 
 
@@ -359,11 +347,7 @@ def test_foreign_detector_models(tmp_path: Path, model_file: Path) -> None:
 
 
 def test_detection_leaves_the_environment_alone() -> None:
-    code = "import os; from deadpan.faces import YuFace; YuFace(); print(os.environ.get('OMP_NUM_THREADS'))"
+    code = "import os; from deadpan.faces.detection import YuFace; YuFace(); print(os.environ.get('OMP_NUM_THREADS'))"
     clean = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
     done = subprocess.run([sys.executable, "-c", code], env=clean, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "None"
-
-
-def test_contract_names() -> None:
-    assert set(faces.__all__) <= set(dir(faces))

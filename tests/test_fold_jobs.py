@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deadpan.fold_jobs import check_reachable, run_folds
+from deadpan.jobs import check_reachable, run_folds
 
 
 def work(folder: Path, index: int) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deadpan.folds import (
+from deadpan.evaluation.folds import (
     Fold,
     FoldError,
     check_unseen,

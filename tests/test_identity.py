@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from deadpan.answers import Answers
-from deadpan.batches import open_data, ordered
-from deadpan.checkpoint import CheckpointError, write_tensors
-from deadpan.identity import Identity, judge_from, separation, train_identity
+from deadpan.comparison.identity import Identity, judge_from, separation, train_identity
+from deadpan.evaluation.answers import Answers
+from deadpan.loading.batches import ordered
+from deadpan.preparation.table import open_data
+from deadpan.training.checkpoint import CheckpointError, write_tensors
 from tests.test_answers import some_answers
 
 

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix, f1_score
 
-from deadpan.intervals import bootstrap, mcnemar, per_unit, rates, sign_flips, units
+from deadpan.comparison.significance import bootstrap, mcnemar, per_unit, rates, sign_flips, units
 
 
 def some_pictures(

@@ -13,12 +13,13 @@ import pytest
 import torch
 from torch import nn
 
-from deadpan import checkpoint
-from deadpan.export import TOLERANCE, to_onnx
 from deadpan.expressions import EXPRESSIONS
-from deadpan.layers import Change, DeadZone
 from deadpan.method import Batch, Method
 from deadpan.methods import METHODS
+from deadpan.methods.layers import Change, DeadZone
+from deadpan.release.export import TOLERANCE
+from deadpan.release.onnx_file import to_onnx
+from deadpan.training import checkpoint
 
 SMALL = {"width": 0.125}
 NAMES = list(METHODS)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from deadpan.metrics import CHANGED, Classification, changed_region, region_l1
+from deadpan.metrics.classification import Classification
+from deadpan.metrics.neutral_faces import CHANGED, changed_region, region_l1
 
 
 def classification() -> Classification:

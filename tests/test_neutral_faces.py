@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from deadpan.answers import Answers
-from deadpan.neutral_faces import chosen, compare_answers, expression_left, resized, to_network
-from deadpan.prediction import Predictor, Recognition
+from deadpan.comparison.neutral_faces import chosen, compare_answers, expression_left, resized, to_network
+from deadpan.evaluation.answers import Answers
+from deadpan.prediction.predictor import Predictor
+from deadpan.prediction.results import Recognition
 from tests.test_answers import some_answers
 
 

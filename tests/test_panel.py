@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deadpan.faces import read_photograph
-from deadpan.panel import ACCENT, FULL_RESIDUE, GAP, NOTES, PAPER, TILE, heat_map, panel
-from deadpan.prediction import Predictor
+from deadpan.faces.photographs import read_photograph
+from deadpan.prediction.panel import ACCENT, FULL_RESIDUE, GAP, NOTES, PAPER, TILE, heat_map, panel
+from deadpan.prediction.predictor import Predictor
 
 
 def count(picture: np.ndarray, colour: tuple[int, int, int]) -> int:

@@ -15,11 +15,13 @@ from PIL import Image
 
 import deadpan
 from deadpan.expressions import EXPRESSIONS
-from deadpan.faces import YuFace, align, centre, read_photograph
+from deadpan.faces.alignment import align, centre
+from deadpan.faces.detection import YuFace
+from deadpan.faces.photographs import PhotographError, read_photograph
 from deadpan.models import ModelError, card, find, is_intact, released
-from deadpan.photographs import PhotographError
-from deadpan.prediction import PhotographResult, Predictor, Recognition, RestFaceError, load
-from deadpan.results import RGB
+from deadpan.pixels import RGB
+from deadpan.prediction.predictor import Predictor, RestFaceError, load
+from deadpan.prediction.results import PhotographResult, Recognition
 from tests.tiny_model import tiny_model
 
 
@@ -261,7 +263,7 @@ import sys
 for name in "torch onnx scipy sklearn pyarrow matplotlib kornia lightning safetensors numba".split():
     sys.modules[name] = None
 import deadpan
-from deadpan.cli import main
+from deadpan.cli.main import main
 print(deadpan.load(sys.argv[1]).predict(sys.argv[2])[0].expression)
 sys.exit(main(["predict", sys.argv[2], "--model", sys.argv[1]]))
 """

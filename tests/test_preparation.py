@@ -15,13 +15,17 @@ import pytest
 from numpy.typing import NDArray
 from rich.console import Console
 
-from deadpan import preparation
-from deadpan.datasets import DATASETS, Dataset, DatasetError, Sample
+from deadpan.datasets import DATASETS, Dataset
+from deadpan.datasets.sample import DatasetError, Sample
 from deadpan.expressions import EXPRESSIONS
-from deadpan.face_table import read_table
-from deadpan.faces import TEMPLATE, Face, WholePicture, make_detector, margin_size, read_photograph
-from deadpan.preparation import five_of_68, main_face, prepare, prepare_sample
-from deadpan.preparation_report import PreparationReport, skipped_path
+from deadpan.faces.alignment import TEMPLATE, margin_size
+from deadpan.faces.detection import Face, WholePicture, make_detector
+from deadpan.faces.landmarks import five_of_68, main_face
+from deadpan.faces.photographs import read_photograph
+from deadpan.preparation import prepare as preparation
+from deadpan.preparation.prepare import PreparationReport, prepare, skipped_path
+from deadpan.preparation.sample import prepare_sample
+from deadpan.preparation.table import read_table
 
 PHOTOS = Path(__file__).parent.parent / "examples" / "photos"
 HAPPY, NEUTRAL = PHOTOS / "london_006_happiness.jpg", PHOTOS / "london_006_neutral.jpg"

@@ -12,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deadpan.datasets import DATASETS
+from deadpan.evaluation.folds import Fold, FoldError, hold_out
+from deadpan.evaluation.frames import FramesError
+from deadpan.evaluation.protocols import PROTOCOLS, ProtocolError, divide, find, select
 from deadpan.expressions import EXPRESSIONS, check_expressions
-from deadpan.face_table import FaceTable
-from deadpan.folds import Fold, FoldError, hold_out
-from deadpan.frames import FramesError, alone, with_neutral_faces
-from deadpan.protocols import PROTOCOLS, ProtocolError, divide, find, select, subjects_of
+from deadpan.loading.pairing import with_neutral_faces
+from deadpan.preparation.table import FaceTable, alone, subjects_of
 from tests.face_tables import face_table, sequence
 
 SPLITS = ("train", "test", "validation", "public_test")

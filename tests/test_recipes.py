@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from deadpan.augment import Augmentation
+from deadpan.loading.augmentation import Augmentation
 from deadpan.methods import METHODS
-from deadpan.run_folder import TrainingConfig
+from deadpan.training.config import TrainingConfig
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 NAMES = [name for name in METHODS if name != "oracle"]

@@ -9,7 +9,7 @@ import pytest
 from deadpan.datasets import DATASETS
 from deadpan.expressions import EXPRESSIONS
 from deadpan.models import card, is_intact, released
-from deadpan.prediction import Predictor
+from deadpan.prediction.predictor import Predictor
 
 MODELS = sorted(released())
 

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deadpan.comparison import Comparison
-from deadpan.report import SECTIONS, page, write_report
-from deadpan.report_figures import Axes, Line, chart
-from deadpan.report_gallery import MOST, PER_PERSON, chosen
-from deadpan.report_tables import tables
-from deadpan.table_text import Cell, Table, latex, markdown
+from deadpan.comparison.compare import Comparison
+from deadpan.report.drawings import Axes, Line, chart
+from deadpan.report.gallery import MOST, PER_PERSON, chosen
+from deadpan.report.page import SECTIONS, page, write_report
+from deadpan.report.table_text import Cell, Table, latex, markdown
+from deadpan.report.tables import tables
 from tests.fake_comparison import NASTY, compared, evaluated, fake_comparison, random_answers
 
 VOID = ("meta", "link", "img", "br")

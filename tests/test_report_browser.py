@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from deadpan.report import SECTIONS, write_report
+from deadpan.report.page import SECTIONS, write_report
 from tests.fake_comparison import fake_comparison
 
 playwright = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from deadpan.faces import read_photograph
-from deadpan.robustness import COVER, DEGRADATIONS, SEVERITIES, STRENGTHS, measure_robustness
+from deadpan.evaluation.robustness import COVER, DEGRADATIONS, SEVERITIES, STRENGTHS, measure_robustness
+from deadpan.faces.photographs import read_photograph
 
 PHOTOS = Path(__file__).parent.parent / "examples" / "photos"
 Pixels = NDArray[np.uint8]

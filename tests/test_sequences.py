@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from deadpan.answers import Answers
-from deadpan.sequences import decide, majority, mean_log_probability
+from deadpan.evaluation.answers import Answers
+from deadpan.evaluation.sequences import decide, majority, mean_log_probability
 
 EXPRESSIONS = ("neutral", "anger", "happiness")
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deadpan.answers import Answers
-from deadpan.subgroups import grouped, subgroups
+from deadpan.comparison.subgroups import grouped, subgroups
+from deadpan.evaluation.answers import Answers
 from tests.test_answers import some_answers
 
 

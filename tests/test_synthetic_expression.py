@@ -14,7 +14,7 @@ from deadpan.synthetic.expression import (
     onset,
     small_variation,
 )
-from deadpan.synthetic.rig import load_head
+from deadpan.synthetic.heads import load_head
 
 
 def known_shapes() -> set[str]:

@@ -9,10 +9,10 @@ import pytest
 
 from deadpan.expressions import EXPRESSIONS
 from deadpan.synthetic.figure import make_figure
-from deadpan.synthetic.generate import SynthesisConfig, synthesize
+from deadpan.synthetic.heads import load_head
 from deadpan.synthetic.ict import load
 from deadpan.synthetic.render import Studio, sample_scene
-from deadpan.synthetic.rig import load_head
+from deadpan.synthetic.synthesize import SynthesisConfig, synthesize
 
 SMALL = SynthesisConfig(people=2, pictures=8, size=48, seed=3, workers=1)
 
@@ -187,7 +187,7 @@ def tiny_ict(tmp_path: Path) -> Path:
 
 
 def test_ict_head_lies_on_the_template(tiny_ict: Path) -> None:
-    common, head = load_head("makehuman"), load(tiny_ict)
+    common, head = load_head("makehuman"), load(tiny_ict, load_head("makehuman"))
     np.testing.assert_allclose(head.template, common.template, atol=0.01)
     np.testing.assert_allclose(head.rest, common.template, atol=1e-3)
     assert set(head.shape_names) == {"mouthSmileLeft", "mouthSmileRight", "browInnerUp", "jawOpen"}
@@ -201,6 +201,6 @@ def test_ict_head_lies_on_the_template(tiny_ict: Path) -> None:
 def test_ict_file_must_be_whole(tmp_path: Path) -> None:
     np.savez(tmp_path / "half.npz", v=np.zeros((3, 3)))
     with pytest.raises(ValueError, match=r"not a converted ICT head: 'f' is missing"):
-        load(tmp_path / "half.npz")
+        load(tmp_path / "half.npz", load_head("makehuman"))
     with pytest.raises(ValueError, match=r"needs a file made by deadpan\.synthetic\.ict\.convert"):
-        load(None)
+        load(None, load_head("makehuman"))

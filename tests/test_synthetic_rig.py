@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from deadpan.synthetic.expression import expression_weights, for_head
+from deadpan.synthetic.heads import load_head
 from deadpan.synthetic.ict import LANDMARKS, convert, similarity, warp
 from deadpan.synthetic.raster import draw
-from deadpan.synthetic.rig import SKIN, Array, Head, Indices, load_head, normals
+from deadpan.synthetic.rig import SKIN, Array, Head, Indices, normals
 
 
 @pytest.fixture(scope="module")

@@ -14,14 +14,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from deadpan import training
-from deadpan.checkpoint import load_method, read_tensors
-from deadpan.export import export
-from deadpan.method import cosine, one_cycle
 from deadpan.methods import METHODS
-from deadpan.prediction import Predictor
-from deadpan.run_folder import TrainingConfig, forget_after
-from deadpan.training import stage_weights, train
+from deadpan.methods.schedules import cosine, one_cycle
+from deadpan.prediction.predictor import Predictor
+from deadpan.release.export import export
+from deadpan.training import loop
+from deadpan.training.checkpoint import load_method, read_tensors
+from deadpan.training.config import TrainingConfig
+from deadpan.training.loop import stage_weights
+from deadpan.training.run_folder import forget_after
+from deadpan.training.train import train
 
 TINY = TrainingConfig(batch_size=8, threads=1, sheet_every=1, precision="32-true", pictures_per_epoch=24)
 NAMES = list(METHODS)
@@ -36,7 +38,7 @@ def tiny(name: str) -> object:
 
 def stop_after(monkeypatch: pytest.MonkeyPatch, stop: int) -> None:
     """Interrupt the training that runs next when its `stop`-th epoch is done."""
-    epochs, calls = training.run_epoch, 0
+    epochs, calls = loop.run_epoch, 0
 
     def stopping(*arguments: object) -> dict[str, float]:
         nonlocal calls
@@ -45,7 +47,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, stop: int) -> None:
             raise KeyboardInterrupt
         return epochs(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(training, "run_epoch", stopping)
+    monkeypatch.setattr(loop, "run_epoch", stopping)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -72,12 +74,12 @@ def test_the_best_epoch_is_kept_also_by_a_stopped_run(
     keeping = dataclasses.replace(TINY, keep="best", averaging=0.5)
     held: list[dict[str, torch.Tensor]] = []
 
-    def look(run: training.Run, _stage: object, epoch: int, *_: object) -> dict[str, object]:
+    def look(run: loop.Run, _stage: object, epoch: int, *_: object) -> dict[str, object]:
         held[epoch:] = [{key: value.clone() for key, value in run.method.network.state_dict().items()}]  # type: ignore[union-attr]
         accuracy = 0.8 if epoch + 1 in (1, best) else 0.5
         return {"validation": {str(drawn): {"accuracy": accuracy}}}
 
-    monkeypatch.setattr(training, "look", look)
+    monkeypatch.setattr(loop, "look", look)
     for stop in (0, 1, 2, 3):
         out = tmp_path / f"stopped-{stop}"
         if stop:
@@ -101,7 +103,7 @@ def test_the_best_epoch_needs_validation_data(drawn: Path, tmp_path: Path) -> No
 def test_a_killed_run_goes_on(drawn: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     flags = ["--width", "0.125", "--epochs", "40", "--batch-size", "8", "--pictures-per-epoch", "24", "--threads", "1"]
-    command = [sys.executable, "-m", "deadpan.cli", "train", "cnn", "--data", str(drawn), "--out", str(out), *flags]
+    command = [sys.executable, "-m", "deadpan", "train", "cnn", "--data", str(drawn), "--out", str(out), *flags]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     until = time.monotonic() + 120
     while not (out / "state.safetensors").exists() and time.monotonic() < until and process.poll() is None:

@@ -14,8 +14,9 @@ import csv
 import re
 from pathlib import Path
 
-from deadpan.datasets.listing import VIDEOS, files_below, frame_count, summary
+from deadpan.datasets.listing import VIDEOS, files_below, summary
 from deadpan.datasets.sample import DatasetError, Facts, Sample, VideoFrame, one_hot
+from deadpan.faces.video import frame_count
 
 EXPRESSIONS = ("neutral", "anger", "disgust", "fear", "happiness", "sadness")
 FACTS = Facts(

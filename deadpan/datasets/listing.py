@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
-
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
+
 VIDEOS = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".flv", ".wmv", ".mpg", ".mpeg"})
 
 
@@ -71,17 +70,3 @@ def files_below(root: Path, suffixes: frozenset[str] = PICTURES) -> list[Path]:
     """Every visible file below `root` that ends in one of `suffixes`, in any case and at any depth, sorted."""
     found = (path for path in root.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
     return sorted(path for path in found if not any(part[0] == "." for part in path.relative_to(root).parts))
-
-
-def frame_count(video: Path) -> int:
-    """How many frames a video has, by decoding where its header says nothing; 0 if it cannot be opened."""
-    film = cv2.VideoCapture(str(video))
-    try:
-        count = int(film.get(cv2.CAP_PROP_FRAME_COUNT)) if film.isOpened() else 0
-        if film.isOpened() and count <= 0:  # streams such as Flash may carry no length
-            count = 0
-            while film.grab():
-                count += 1
-    finally:
-        film.release()
-    return count

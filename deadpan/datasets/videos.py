@@ -11,9 +11,10 @@ from collections import defaultdict
 from pathlib import Path
 
 from deadpan.datasets.folders import SPLITS
-from deadpan.datasets.listing import VIDEOS, files_below, frame_count, summary
+from deadpan.datasets.listing import VIDEOS, files_below, summary
 from deadpan.datasets.sample import Facts, Sample, VideoFrame, expression_named, one_hot
 from deadpan.expressions import EXPRESSIONS as EXPRESSIONS
+from deadpan.faces.video import frame_count
 
 FACTS = Facts(
     title="videos of your own in class folders",

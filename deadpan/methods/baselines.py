@@ -17,9 +17,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW
 
-from deadpan.layers import changed_l1, residual_trunk
-from deadpan.method import Batch, Method, Prediction, Stage, constant_then_linear, one_cycle
+from deadpan.method import Batch, Method, Prediction, Stage
 from deadpan.methods.derl import DeRLConfig, Generator
+from deadpan.methods.layers import changed_l1, residual_trunk
+from deadpan.methods.schedules import constant_then_linear, one_cycle
 
 
 @dataclass(frozen=True)

@@ -37,8 +37,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW
 
-from deadpan.layers import Change, LocalCNN, ResidualBlock, adversarial_loss, changed_l1, classification_loss
-from deadpan.method import Batch, Method, Prediction, Shown, Stage, constant_then_linear, cosine, one_cycle
+from deadpan.method import Batch, Method, Prediction, Shown, Stage
+from deadpan.methods.layers import Change, LocalCNN, ResidualBlock, adversarial_loss, changed_l1, classification_loss
+from deadpan.methods.schedules import constant_then_linear, cosine, one_cycle
 
 
 @dataclass(frozen=True)

@@ -42,8 +42,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
-from deadpan.layers import Change, LocalCNN, ResidualBlock, changed_l1, classification_loss, residual_trunk
-from deadpan.method import Batch, Method, Prediction, Shown, Stage, constant_then_linear, one_cycle
+from deadpan.method import Batch, Method, Prediction, Shown, Stage
+from deadpan.methods.layers import Change, LocalCNN, ResidualBlock, changed_l1, classification_loss, residual_trunk
+from deadpan.methods.schedules import constant_then_linear, one_cycle
 
 Contrast = Literal["diff", "absdiff", "concat"]
 Reference = Literal["generated", "real", "none"]

@@ -40,8 +40,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from deadpan.layers import Change, adversarial_loss, changed_l1
-from deadpan.method import Batch, Method, Prediction, Shown, Stage, constant_then_linear
+from deadpan.method import Batch, Method, Prediction, Shown, Stage
+from deadpan.methods.layers import Change, adversarial_loss, changed_l1
+from deadpan.methods.schedules import constant_then_linear
 
 EYES = (36, 45)
 """The outer corners of the eyes among the 68 points (iBUG)."""

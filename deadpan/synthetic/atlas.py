@@ -14,8 +14,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from deadpan.synthetic.heads import load_head
 from deadpan.synthetic.raster import draw
-from deadpan.synthetic.rig import SKIN, Array, Head, load_head
+from deadpan.synthetic.rig import SKIN, Array, Head
 
 WIDTH = 512
 HEIGHT = 320  # one texel is about 1 mm of a real face: finer than a 192 px rendering shows

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from deadpan.synthetic.atlas import BAND, atlas_of, texels
-from deadpan.synthetic.folds import fold_maps
+from deadpan.synthetic.creases import fold_maps
 from deadpan.synthetic.glasses import make_glasses
 from deadpan.synthetic.hair import curtains, hair_shell, paint_hair
+from deadpan.synthetic.heads import load_head
 from deadpan.synthetic.person import Person, make_person
-from deadpan.synthetic.rig import EYE, HAIR, LASH, UPPER_TEETH, Array, Head, Indices, load_head, normals
+from deadpan.synthetic.rig import EYE, HAIR, LASH, UPPER_TEETH, Array, Head, Indices, normals
 from deadpan.synthetic.skin import paint_skin
 
 

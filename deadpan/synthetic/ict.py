@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deadpan.synthetic.openness import openness
-from deadpan.synthetic.rig import EYE, LASH, LOWER_TEETH, SKIN, TONGUE, UPPER_TEETH, Array, Head, Indices, load_head
+from deadpan.synthetic.rig import EYE, LASH, LOWER_TEETH, SKIN, TONGUE, UPPER_TEETH, Array, Head, Indices
 
 # part, first and last vertex of generic_neutral_mesh.obj (vertex order of ICT-FaceKit's README)
 PARTS = (
@@ -102,7 +102,7 @@ def _packed(meshes: list[Array], rest: Array) -> tuple[npt.NDArray[np.int8], Arr
     return np.round(deltas / sizes[:, None, None]).astype(np.int8), sizes
 
 
-def load(assets: Path | None) -> Head:
+def load(assets: Path | None, common: Head) -> Head:
     """Return the ICT head of a converted file, its vertices placed on the template of the MakeHuman head."""
     if assets is None or not Path(assets).is_file():
         raise ValueError(f"the ict head needs a file made by deadpan.synthetic.ict.convert; got {assets}")
@@ -115,7 +115,6 @@ def load(assets: Path | None) -> Head:
         if missing:
             raise ValueError(f"{assets} is not a converted ICT head: {missing[0]!r} is missing; convert it again")
         data = {key: file[key] for key in _KEYS}
-    common = load_head("makehuman")
     goal = common.template[common.landmarks]
     triangles, marks = data["f"].astype(np.int32), data["lmk68"].astype(np.int32)
     source = data["v"].astype(np.float64)

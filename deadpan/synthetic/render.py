@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from deadpan.synthetic.background import OCCLUDERS, make_background, make_occluder
+from deadpan.synthetic.creases import COLUMNS, ROWS, fold_depths, folded
 from deadpan.synthetic.figure import Figure
-from deadpan.synthetic.folds import COLUMNS, ROWS, fold_depths, folded
 from deadpan.synthetic.light import Light, sample_light
 from deadpan.synthetic.raster import rasterise
 from deadpan.synthetic.rig import SKIN, Array, Indices, normals

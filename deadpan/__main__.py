@@ -1,0 +1,8 @@
+"""`python -m deadpan`."""
+
+import sys
+
+from deadpan.cli.main import main
+
+if __name__ == "__main__":  # worker processes import this module too
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""`deadpan data`, `prepare` and `synthesize`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from deadpan.cli.app import DONE, PARTLY, complain
+
+data = App(name="data", help="What is known of the data sets, and whether a copy is whole.")
+
+
+@data.command(name="list")
+def data_list() -> None:
+    """List every data set with owner, terms, expressions and where its neutral faces come from."""
+    from rich.console import Console
+
+    from deadpan.cli.terminal import print_datasets
+
+    print_datasets(Console())
+
+
+@data.command(name="check")
+def data_check(
+    dataset: Annotated[str, Parameter(help="A data set's name, see `deadpan data list`.")],
+    root: Annotated[Path, Parameter(help="Where it lies: its folder, or its file.")],
+    /,
+    *,
+    pictures: Annotated[bool, Parameter(help="Open every picture, not only look whether it is there.")] = False,
+) -> int:
+    """Count a copy of a data set and compare it with what is known (exit code 1 where it differs)."""
+    from rich.console import Console
+
+    from deadpan.cli.terminal import print_check
+    from deadpan.datasets.check import check
+
+    found = check(dataset, root, pictures=pictures)
+    print_check(found, Console())
+    for each in found.bad:
+        complain(each)
+    return DONE if found.whole else PARTLY
+
+
+def prepare(
+    dataset: Annotated[str, Parameter(help="A data set's name, see `deadpan data list`.")],
+    root: Annotated[Path, Parameter(help="Where it lies: its folder, or its file.")],
+    out: Annotated[Path, Parameter(help="Parquet file to write.")],
+    /,
+    *,
+    image_size: Annotated[int, Parameter(help="Pixels of a side that the network will see.")] = 64,
+    detector: Annotated[str, Parameter(help="yuface, none or the path of a YuNet .onnx file.")] = "yuface",
+    workers: Annotated[int | None, Parameter(help="Processes; one per core by default.")] = None,
+    all_frames: Annotated[
+        bool, Parameter(help="Take whole sequences, not only first and peak frames (ckplus, oulu, mmi, bu4dfe).")
+    ] = False,
+) -> int:
+    """Detect, align and crop a data set once, into one Parquet file."""
+    from deadpan.preparation.prepare import prepare as run
+
+    report = run(dataset, root, out, image_size, detector, workers, all_frames=all_frames)
+    print(report)
+    return PARTLY if report.skipped else DONE
+
+
+synthesize = App(name="synthesize", help="Draw people, neutral and with each expression, with exact ground truth.")
+
+
+def add_synthesis() -> None:
+    """Give `deadpan synthesize` the fields of its dataclass as flags."""
+    from deadpan.synthetic.synthesize import SynthesisConfig
+    from deadpan.synthetic.synthesize import synthesize as draw
+
+    def run(out, /, *, config=None):  # type: ignore[no-untyped-def]
+        """Draw people into the folder OUT."""
+        draw(out, config or SynthesisConfig())
+
+    run.__annotations__ = {
+        "out": Annotated[Path, Parameter(help="Folder to write.")],
+        "config": Annotated[SynthesisConfig, Parameter(name="*")],
+        "return": None,
+    }
+    if synthesize.default_command is None:
+        synthesize.default(run)

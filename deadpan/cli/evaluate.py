@@ -1,0 +1,181 @@
+"""`deadpan evaluate`, `score` and `compare`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import App, Parameter
+
+if TYPE_CHECKING:
+    from deadpan.evaluation.record import Evaluation
+
+
+def score(
+    model: Annotated[str, Parameter(help="A released model's name, an .onnx file, or the folder of a finished run.")],
+    data: Annotated[list[str], Parameter(help="Prepared Parquet files, each optionally followed by @SPLIT.")],
+    /,
+    *,
+    json: Annotated[Path | None, Parameter(help="Also write the figures to this file.")] = None,
+) -> None:
+    """Measure a trained model on prepared faces that it was not trained on."""
+    from deadpan.evaluation.score import score_files
+
+    score_files(model, data, json)
+
+
+def compare(
+    *runs: Annotated[Path, Parameter(help="Folders that `deadpan evaluate` wrote; one alone is described.")],
+    out: Annotated[Path, Parameter(help="Folder to write the report, the tables and the figures to.")] = Path(
+        "comparison"
+    ),
+    judge: Annotated[
+        Path | None, Parameter(help="Judge of identity to use, an identity.safetensors, instead of training one.")
+    ] = None,
+) -> None:
+    """Compare evaluated runs: figures with intervals, tests, robustness, subgroups, generated faces; one report."""
+    from rich.console import Console
+
+    from deadpan.cli.terminal import print_comparison
+    from deadpan.comparison.compare import compare as measure
+    from deadpan.report.page import write_report
+
+    comparison = measure(runs, judge)
+    print_comparison(comparison.facts, Console())
+    write_report(comparison, out)
+    for path in sorted(out.iterdir()):
+        print(path)
+
+
+evaluate = App(
+    name="evaluate",
+    help="Judge a method, or a finished model, by a protocol: person-independent folds, figures, everything on disk; "
+    "`deadpan evaluate METHOD --help` lists a method's settings.",
+)
+
+
+def add_evaluations() -> None:
+    """Give `deadpan evaluate` a command for each method, and one for models that are trained already."""
+    from deadpan.methods import METHODS
+
+    for name in METHODS:
+        if name not in evaluate:
+            evaluate.command(evaluate_command(name), name=name)
+    if evaluate.default_command is None:
+        evaluate.default(evaluate_model)
+
+
+DATA = Annotated[str, Parameter(help="Prepared Parquet file, optionally followed by @SPLIT.")]
+
+FOLDER = Annotated[Path | None, Parameter(help="Folder to write, or to go on in; METHOD-PROTOCOL by default.")]
+
+PROTOCOL = Annotated[str, Parameter(help="A protocol by name, see docs/protocols.md.")]
+
+FOLDS = Annotated[int, Parameter(help="Person-independent folds, where the protocol has no division of its own.")]
+
+JOBS = Annotated[int, Parameter(help="Folds at a time, in processes of this machine.")]
+
+RAY = Annotated[str | None, Parameter(help="Address of a Ray cluster to run folds on; local starts one.")]
+
+TEST = Annotated[list[str], Parameter(help="Prepared files to test on, for the protocol cross.")]
+
+ROBUSTNESS = Annotated[int, Parameter(help="Pictures of each fold to degrade in seven ways; 0 does not.")]
+
+
+def evaluate_model(
+    model: Annotated[Path, Parameter(help="Folder of a finished run, or an .onnx file.")],
+    data: DATA,
+    /,
+    *,
+    protocol: PROTOCOL,
+    out: FOLDER = None,
+    folds: FOLDS = 10,
+    jobs: JOBS = 1,
+    ray: RAY = None,
+    test: TEST = [],  # noqa: B006 - read only
+    robustness: ROBUSTNESS = 0,
+) -> int:
+    """Let a trained model answer a protocol's pictures as it came; people whom it learnt from are refused."""
+    from deadpan.evaluation.record import Evaluation
+
+    if not model.exists():
+        raise ValueError(f"{model} is neither a method nor a trained model; see deadpan evaluate --help")
+    chosen = out or Path(f"{model.stem}-{protocol}")
+    judged = Evaluation(chosen, data, protocol, model=model, folds=folds, test=tuple(test), robustness=robustness)
+    return run_evaluation(judged, jobs, ray)
+
+
+def evaluate_command(name: str) -> Callable[..., int]:
+    """The function behind `deadpan evaluate NAME`, whose flags cyclopts reads from its annotations."""
+    from deadpan.evaluation.record import Evaluation
+    from deadpan.loading.augmentation import Augmentation
+    from deadpan.methods import METHODS
+    from deadpan.training.config import TrainingConfig
+
+    settings = METHODS[name].Config
+
+    def run(  # type: ignore[no-untyped-def]
+        data, /, *, protocol, out=None, folds=10, jobs=1, ray=None, selection="last", extra=(), start=None, test=(),
+        robustness=0, config=None, training=None, augment=None,
+    ):  # fmt: skip
+        judged = Evaluation(
+            out or Path(f"{name}-{protocol}"),
+            data,
+            protocol,
+            name,
+            config or settings(),
+            training=training or TrainingConfig(),
+            augmentation=augment or Augmentation(),
+            folds=folds,
+            selection=selection,
+            extra=tuple(extra),
+            start=start,
+            test=tuple(test),
+            robustness=robustness,
+        )
+        return run_evaluation(judged, jobs, ray)
+
+    run.__doc__ = f"Train {name} in every fold of a protocol and test it on people it has not seen.\n"
+    run.__annotations__ = {
+        "data": DATA,
+        "protocol": PROTOCOL,
+        "out": FOLDER,
+        "folds": FOLDS,
+        "jobs": JOBS,
+        "ray": RAY,
+        "selection": Annotated[
+            Literal["last", "inner"], Parameter(help="Last epoch, or the best on an inner validation fold.")
+        ],
+        "extra": Annotated[list[str], Parameter(help="Prepared files of other people to train on too.")],
+        "start": Annotated[Path | None, Parameter(help="Run of other people whose weights every fold begins from.")],
+        "test": TEST,
+        "robustness": ROBUSTNESS,
+        "config": Annotated[
+            settings, Parameter(name="*", group=f"{name} settings", negative=None, negative_iterable=())
+        ],
+        "training": Annotated[TrainingConfig, Parameter(name="*", group="Training settings")],
+        "augment": Annotated[Augmentation, Parameter(group="Augmentation")],
+        "return": int,
+    }
+    return run
+
+
+def run_evaluation(judged: Evaluation, jobs: int, ray: str | None) -> int:
+    """Run the folds, print the table, and return 0, 1 where a fold failed, 2 where all did."""
+    from rich.console import Console
+
+    from deadpan.cli.terminal import print_evaluation
+    from deadpan.evaluation.evaluate import evaluate as run
+    from deadpan.evaluation.record import readings
+
+    ended = run(judged, jobs, ray)
+    failed = [fold for fold in ended if fold["status"] != "done"]
+    for fold in failed:
+        print(f"error: fold {fold['name']}: {fold['error']}", file=sys.stderr)
+    facts = json.loads((judged.out / "evaluation.json").read_text())
+    if len(failed) < len(ended):
+        print_evaluation(facts, readings(judged), Console())
+    return 0 if not failed else 2 if len(failed) == len(ended) else 1

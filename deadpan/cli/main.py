@@ -1,0 +1,88 @@
+"""The command line's entry: runs the app and turns errors of use into one line and an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+from concurrent.futures import BrokenExecutor
+
+from cyclopts import CycloptsError, UnknownOptionError
+
+from deadpan.cli import data, evaluate, predict, train
+from deadpan.cli.app import DONE, FAILED, INTERRUPTED, PARTLY, app, complain
+
+LIGHT = ("cv2", "numpy", "onnxruntime", "PIL", "rich", "yuface", "cyclopts")  # a missing one is a broken installation
+
+COMMANDS = (
+    *(predict.predict, predict.models),
+    *(data.data, data.prepare, data.synthesize),
+    *(train.train, train.export),
+    *(evaluate.evaluate, evaluate.score, evaluate.compare),
+)
+for command in COMMANDS:
+    app.command(command)
+
+LATE = {"train": train.add_methods, "evaluate": evaluate.add_evaluations, "synthesize": data.add_synthesis}
+"""Commands whose flags come from dataclasses in heavy modules; built when they are called for."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; errors of use are one line, a traceback with DEADPAN_DEBUG=1."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError):  # file names may hold bytes that the terminal cannot show
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    tokens = join_dashes(sys.argv[1:] if arguments is None else arguments)
+    try:
+        LATE.get(tokens[0] if tokens else "", lambda: None)()
+        code = app(
+            tokens,
+            exit_on_error=False,
+            print_error=False,
+            result_action="return_value",
+        )
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has seen enough, as in `| head`
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more
+        return PARTLY
+    except (CycloptsError, ValueError, OSError, ModuleNotFoundError, FloatingPointError, BrokenExecutor) as error:
+        if os.environ.get("DEADPAN_DEBUG"):
+            raise
+        complain(explain(error))
+        return FAILED
+    return code if isinstance(code, int) else DONE
+
+
+def join_dashes(arguments: Sequence[str]) -> list[str]:
+    """Write `--json -` as `--json=-`: cyclopts takes a dash on its own for the start of an option."""
+    joined: list[str] = []
+    for argument in arguments:
+        if argument == "-" and joined and joined[-1].startswith("--") and joined[-1] != "--":
+            joined[-1] += "=-"
+        else:
+            joined.append(argument)
+    return joined
+
+
+def explain(error: Exception) -> str:
+    """One line about an error of use, with what to do."""
+    if isinstance(error, UnknownOptionError):
+        known = [name for argument in error.argument_collection or () for name in argument.names if name[:2] == "--"]
+        return f"{first_line(error)} Known options: {', '.join(known)}."
+    if isinstance(error, ModuleNotFoundError):
+        package = (error.name or "").partition(".")[0]
+        if package not in LIGHT and package != "deadpan":
+            return f"this command needs the package {package}: pip install 'deadpan[train]'"
+        return f"the installation is incomplete: {error}"
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return first_line(error) if isinstance(error, CycloptsError) else str(error)
+
+
+def first_line(error: Exception) -> str:
+    """An error's text without line breaks."""
+    return " ".join(str(error).split())

@@ -1,0 +1,179 @@
+"""Results and model cards as a person at a terminal reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from deadpan.datasets import DATASETS
+from deadpan.datasets.check import Check
+from deadpan.models import ModelError, card, is_intact, released
+from deadpan.prediction.results import FaceResult, PhotographResult
+
+BAR = 24  # characters for a probability of 1
+
+LEAST = 0.01  # expressions below this are left out, except the chosen one
+
+
+def print_result(result: PhotographResult, console: Console) -> None:
+    """Print a readable photograph's faces from left to right, each with its probabilities as bars."""
+    heading = Text(result.path, style="bold").append(f"  {result.width} x {result.height}", style="dim")
+    console.print(heading, soft_wrap=True)
+    if not result.faces:
+        console.print(Text("  no face found", style="dim"))
+    else:
+        console.print(_faces(result.faces, console))
+
+
+def _faces(faces: list[FaceResult], console: Console) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(justify="right", style="dim")
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    block = "█" if console.encoding.lower().startswith("utf") else "#"
+    for index, face in enumerate(faces):
+        ranked = sorted(face.probabilities.items(), key=lambda item: -item[1])
+        for place, (name, probability) in enumerate(ranked):
+            if place and probability < LEAST:
+                break
+            style = "bold" if place == 0 else "dim"
+            bar = Text(block * max(1, round(probability * BAR)), style="dark_orange" if place == 0 else "grey58")
+            table.add_row(
+                f"  face {index}" if place == 0 else "", Text(name, style), bar, Text(f"{probability:.1%}", style)
+            )
+    return table
+
+
+def print_models(console: Console) -> None:
+    """Print one row per released model."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for heading in ("name", "method", "size", "sees", "expressions", "metrics"):
+        table.add_column(heading, overflow="fold")
+    for name, path in released().items():
+        try:
+            facts = card(name)
+        except ModelError as error:
+            table.add_row(name, Text(str(error), style="red"))
+            continue
+        side = facts.get("image_size", "?")
+        figures = flat(facts.get("metrics", {}))
+        brief = {key: value for key, value in figures.items() if key.endswith(".accuracy")} or figures
+        metrics = "\n".join(f"{key} {value}" for key, value in brief.items())
+        size = f"{path.stat().st_size / 1e6:.1f} MB"
+        expressions = ", ".join(facts.get("expressions", []))
+        table.add_row(name, str(facts.get("method", "?")), size, f"{side} x {side}", Text(expressions), Text(metrics))
+    if not table.rows:
+        console.print("This installation carries no released model; train one and give predict its file by --model.")
+        return
+    console.print(table)
+    console.print(Text("\nTerms, training data and recipe: deadpan models NAME", style="dim"))
+
+
+def print_card(name: str, console: Console) -> None:
+    """Print everything that a model's card says; ModelError where there is no such model or card."""
+    facts = card(name)
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for key, value in facts.items():
+        if isinstance(value, Mapping):
+            text = "\n".join(f"{inner} {number}" for inner, number in flat(value).items())
+        elif isinstance(value, list):
+            text = "\n".join(_line(item) for item in value) if any(map(_is_long, value)) else ", ".join(map(str, value))
+        else:
+            text = str(value)
+        if key == "sha256":
+            text += " (the file matches)" if is_intact(name) else " (THE FILE DIFFERS: reinstall deadpan)"
+        table.add_row(key, Text(text or "-"))
+    console.print(table)
+
+
+def print_datasets(console: Console) -> None:
+    """Print one row per data set."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for heading in ("name", "what it is", "people", "expressions", "neutral faces", "terms"):
+        table.add_column(heading, overflow="fold")
+    for name, dataset in DATASETS.items():
+        facts = dataset.facts
+        people = str(facts.counts.get("subjects", ""))
+        row = (facts.title.partition(" (")[0], people, ", ".join(dataset.expressions), facts.neutral, facts.terms)
+        table.add_row(name, *map(Text, row))
+    console.print(table)
+    console.print(Text("\nExpected files and where to request them: docs/data.md", style="dim"))
+
+
+def print_check(found: Check, console: Console) -> None:
+    """Print a copy's numbers beside what is known."""
+    table = Table.grid(padding=(0, 2))
+    for line in found.lines:
+        expected = "" if line.expected is None else f"expected {line.expected:,}"
+        table.add_row(line.what, f"{line.found:,}", Text(expected, style="red" if line.differs else "dim"))
+    console.print(table)
+
+
+def flat(values: Mapping[str, Any], start: str = "") -> dict[str, str]:
+    """Nested numbers under dotted names, fractions to four digits."""
+    found: dict[str, str] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            found.update(flat(value, f"{start}{key}."))
+        else:
+            found[f"{start}{key}"] = f"{value:.4g}" if isinstance(value, float) else str(value)
+    return found
+
+
+def _is_long(value: object) -> bool:
+    return isinstance(value, Mapping) or len(str(value)) > 30
+
+
+def _line(value: object) -> str:
+    return ", ".join(f"{key}: {inner}" for key, inner in value.items()) if isinstance(value, Mapping) else str(value)
+
+
+def print_evaluation(facts: Mapping[str, Any], readings: Mapping[str, Any], console: Console) -> None:
+    """Print what the folds of `deadpan evaluate` reached; `facts` are evaluation.json, `readings` Classifications."""
+    done = sum(fold["status"] == "done" for fold in facts["folds"])
+    protocol = facts["protocol"]
+    title = f"{facts['method']} on {', '.join(facts['data'])}, {protocol['name']}: {protocol['title']}"
+    console.print(Text(title, style="bold"), soft_wrap=True)
+    console.print(Text(f"{done} folds done; weights: {facts['selection']}", style="dim"), soft_wrap=True)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for heading in ("decided", "n", "accuracy", "balanced accuracy", "macro F1"):
+        table.add_column(heading, justify="left" if heading == "decided" else "right")
+    for name, found in readings.items():
+        shares = (found.accuracy, found.balanced_accuracy, found.macro_f1)
+        table.add_row(name, str(len(found)), *(f"{100 * share:.2f} %" for share in shares))
+    for figure in protocol["paper"]:
+        own = f"{figure['value']:.2f} %"
+        place = ["", own, "", ""] if figure["figure"] == "accuracy" else ["", "", own, ""]
+        table.add_row(Text(f"paper: {figure['source']}", style="dim"), *place)
+    console.print(table)
+
+
+def print_comparison(facts: Mapping[str, Any], console: Console) -> None:
+    """Print the runs of `deadpan compare` beside one another, and every two of them with what tells them apart."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for heading in ("run", "pictures", "people", "accuracy (95 %)", "balanced", "F1", "ECE"):
+        table.add_column(heading, justify="left" if heading == "run" else "right", overflow="fold")
+    for run in facts["runs"]:
+        frame = run["frame"]
+        ends = " to ".join(f"{100 * end:.1f}" for end in frame["accuracy_interval"])
+        accuracy, *others = (f"{100 * frame[name]:.1f}" for name in ("accuracy", "balanced_accuracy", "macro_f1"))
+        counts = [f"{run['pictures']:,}", f"{run['people']:,}" if run["people"] else "unknown"]
+        row = [run["name"], *counts, f"{accuracy} ({ends})", *others, f"{run['calibration']['ece']:.3f}"]
+        table.add_row(*map(Text, row))
+    console.print(table)
+    said = dict.fromkeys(f"{run['protocol']['name']}, weights: {run['selection']}" for run in facts["runs"])
+    console.print(Text("; ".join(said), style="dim"))
+    for pair in facts["pairs"]:
+        tests = [f"McNemar p {pair['mcnemar']['p']:.3g}"]
+        if pair["permutation"]:
+            tests.append(f"permutation of people p {pair['permutation']['p']:.3g}")
+        gap = 100 * (pair["accuracy_a"] - pair["accuracy_b"])
+        line = f"{pair['a']} - {pair['b']}: {gap:+.1f} on {pair['pictures']:,} pictures, {', '.join(tests)}"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,111 @@
+"""How good generated neutral faces are: how near the true ones, whose face it still is, and what expression is left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from deadpan.comparison.identity import Identity
+from deadpan.evaluation.answers import Answers
+from deadpan.loading.batches import ordered
+from deadpan.metrics.measurement import Answer
+from deadpan.metrics.neutral_faces import Faces, Similarity, compare_kinds
+from deadpan.prediction.predictor import Predictor
+from deadpan.preparation.table import FaceTable
+
+LIMIT = 5000  # pictures of a run that are compared with their true neutral faces
+
+READ = 2000  # pictures of a run whose left expression is read
+
+JUDGE = "cnn"  # the released model that reads it
+
+CHUNK = 256
+
+
+def compare_answers(answers: Answers, similarity: Similarity | None) -> dict[str, dict[str, Any]]:
+    """`compare_kinds` of a run's stored neutral faces, at most 5,000 pictures; `answers` must hold generated ones."""
+    rows = chosen(answers, answers.paired, LIMIT)
+    at_rest = torch.from_numpy(~expressive(answers))
+    made = answers.neutral
+    if made is None:
+        raise ValueError("these answers hold no generated neutral faces; the method makes none")
+
+    def parts() -> Iterator[Faces]:
+        for start in range(0, len(rows), CHUNK):
+            some = rows[start : start + CHUNK]
+            image, neutral = to_network(answers.images[some]), to_network(answers.true_neutral[some])
+            yield Faces(image, neutral, to_network(made[some]), at_rest[some])
+
+    return compare_kinds(parts(), similarity)
+
+
+def expression_left(answers: Answers, predictor: Predictor | None = None) -> dict[str, Any] | None:
+    """What a released model reads on the neutral faces of expressive pictures, and on the pictures themselves.
+
+    {"judge", "pictures", "read_as_neutral", "image_read_as_neutral", "recognised", "image_recognised"}: shares of at
+    most 2,000 expressive pictures whose expression the model knows; None where there is none.
+    """
+    predictor = predictor or Predictor(JUDGE)
+    known = np.array([name in predictor.expressions for name in answers.expressions])
+    truth = answers.classification.truth
+    rows = chosen(answers, expressive(answers) & known[truth], READ)
+    if not len(rows) or answers.neutral is None:
+        return None
+    names = [answers.expressions[index] for index in truth[rows]]
+    out: dict[str, Any] = {"judge": f"{predictor.name} (released)", "pictures": len(rows)}
+    for prefix, pictures in (("", answers.neutral), ("image_", answers.images)):
+        read = predictor.predict_faces(resized(pictures[rows], predictor.image_size)).probabilities.argmax(1)
+        words = [predictor.expressions[index] for index in read]
+        out[f"{prefix}read_as_neutral"] = round(float(np.mean([word == "neutral" for word in words])), 4)
+        hits = [word == name for word, name in zip(words, names, strict=True)]
+        out[f"{prefix}recognised"] = round(float(np.mean(hits)), 4)
+    return out
+
+
+def expressive(answers: Answers) -> NDArray[np.bool_]:
+    """(N,) whether the true expression is another than neutral."""
+    return np.array([name != "neutral" for name in answers.expressions])[answers.classification.truth]
+
+
+def chosen(answers: Answers, mask: NDArray[np.bool_], limit: int) -> NDArray[np.int64]:
+    """At most `limit` rows of a mask, a fixed random choice by name: runs over the same pictures get the same ones."""
+    rows = np.flatnonzero(mask)
+    rows = rows[np.argsort(answers.names[rows], kind="stable")]
+    return rows[np.sort(np.random.default_rng(0).permutation(len(rows))[:limit])]
+
+
+def to_network(pixels: NDArray[np.uint8]) -> Tensor:
+    """(N, S, S, 3) uint8 -> (N, 3, S, S) in [-1, 1]."""
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def resized(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """(N, S, S, 3) at another size."""
+    if pixels.shape[1] == side:
+        return pixels
+    way = cv2.INTER_AREA if side < pixels.shape[1] else cv2.INTER_LINEAR
+    return np.stack([np.asarray(cv2.resize(each, (side, side), interpolation=way), np.uint8) for each in pixels])
+
+
+@torch.no_grad()
+def measure_neutral(answer: Answer, table: FaceTable, judge: Identity, batch_size: int = 256) -> dict[str, Any]:
+    """How near generated neutral faces come to the true ones, for expressive faces and for neutral ones.
+
+    Each kind has {"pictures", "l1", "ssim", "identity"} and the same of copying the input as "copy_...": L1 of the
+    range 0 to 1 (of expressive faces inside the changed region), SSIM, and the judge's cosine to the true neutral face.
+    """
+    rest = table.expressions.index("neutral") if "neutral" in table.expressions else -1
+
+    def parts() -> Iterator[Faces]:
+        for batch in ordered(table, batch_size):
+            made = answer(batch).neutral.float().cpu()[batch.paired]
+            pairs = batch[batch.paired]
+            yield Faces(pairs.image, pairs.neutral, made, pairs.target.argmax(1) == rest)
+
+    return compare_kinds(parts(), judge.similarity)

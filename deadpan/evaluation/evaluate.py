@@ -1,0 +1,126 @@
+"""`deadpan evaluate`: a protocol's folds trained, answered and written down, so that a stopped evaluation goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from deadpan.evaluation.answers import joined, write_answers
+from deadpan.evaluation.fold_tables import Material, gather
+from deadpan.evaluation.record import Evaluation, command_line, fold_facts, recipe, summarise, write_fold
+from deadpan.evaluation.robustness import measure_robustness
+from deadpan.evaluation.trained_model import collect_answers, open_model
+from deadpan.files import write_json
+from deadpan.jobs import run_folds
+from deadpan.training import checkpoint
+from deadpan.training.run_folder import claim
+from deadpan.training.train import train
+
+
+def evaluate(evaluation: Evaluation, jobs: int = 1, ray: str | None = None) -> list[dict[str, Any]]:
+    """Run every fold that is not done yet and return what fold.json says of each, in order.
+
+    The same evaluation in the same folder goes on where it stopped; another one there is refused. ValueError for data,
+    settings or people that do not fit, before anything is written.
+    """
+    material = prepare(evaluation)
+    if evaluation.model is None:
+        checkpoint.build(evaluation.method, dataclasses.asdict(evaluation.config), material.table.expressions)
+    claim(evaluation.out, recipe(evaluation, material), resume=True)
+    indices = [index for index in range(len(material.folds)) if fold_facts(evaluation, index).get("status") != "done"]
+    if jobs == 1 and ray is None:
+        work = partial(run_fold, absolute(evaluation), material=material)
+    else:
+        work = partial(run_fold_apart, absolute(evaluation))
+    gpu = evaluation.training.accelerator not in ("cpu", "mps")
+    summarise(evaluation, material)
+    for index, error in run_folds(work, indices, jobs, ray, gpu=gpu):
+        if error is not None:
+            write_fold(evaluation, material, index, "failed", error, 0.0)
+        summarise(evaluation, material)
+    return [fold_facts(evaluation, index) for index in range(len(material.folds))]
+
+
+def prepare(evaluation: Evaluation) -> Material:
+    """Open the data of an evaluation, with every check that nobody is on both sides."""
+    model = None if evaluation.model is None else open_model(evaluation.model)
+    return gather(
+        evaluation.protocol,
+        evaluation.data,
+        model.image_size if model else evaluation.config.image_size,
+        evaluation.folds,
+        inner=evaluation.inner,
+        test=evaluation.test,
+        extra=evaluation.extra,
+        start=evaluation.start,
+        model=model,
+    )
+
+
+def absolute(evaluation: Evaluation) -> Evaluation:
+    """The same with paths that hold in another process; the fold's run is then the same wherever it goes on."""
+    return dataclasses.replace(
+        evaluation,
+        out=evaluation.out.resolve(),
+        data=str(Path(evaluation.data).resolve()),
+        model=evaluation.model and evaluation.model.resolve(),
+        extra=tuple(str(Path(spec).resolve()) for spec in evaluation.extra),
+        start=evaluation.start and evaluation.start.resolve(),
+        test=tuple(str(Path(spec).resolve()) for spec in evaluation.test),
+    )
+
+
+def run_fold_apart(evaluation: Evaluation, index: int) -> None:
+    """`run_fold` in a process of its own; what training says goes to output.txt in the fold's folder."""
+    path = evaluation.folder(index) / "output.txt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file, contextlib.redirect_stderr(file):
+        run_fold(evaluation, index)
+
+
+def run_fold(evaluation: Evaluation, index: int, material: Material | None = None) -> None:
+    """Train one fold, or go on with it, and write its answers; fold.json comes last."""
+    begun = time.perf_counter()
+    material = material or prepare(evaluation)
+    folder = evaluation.folder(index)
+    (folder / "fold.json").unlink(missing_ok=True)
+    model = material.model or open_model(train_fold(evaluation, material, index).parent)
+    name = material.folds[index].name
+    parts = [collect_answers(model, table, name) for table in material.tested(index)]
+    if len(parts) > 1:  # two data sets may have pictures of one name
+        tables = material.tested(index)
+        named = [np.char.add(f"{table.dataset}/", part.names) for table, part in zip(tables, parts, strict=True)]
+        parts = [dataclasses.replace(part, names=names) for part, names in zip(parts, named, strict=True)]
+    answers = joined(parts)
+    write_answers(folder / "answers.parquet", answers)
+    if evaluation.robustness:
+        truth = answers.classification.truth
+        answer = partial(model.answer_pixels, answers.expressions)
+        found = measure_robustness(answer, answers.images, truth, evaluation.robustness)
+        write_json(folder / "robustness.json", found)
+    write_fold(evaluation, material, index, "done", None, time.perf_counter() - begun)
+
+
+def train_fold(evaluation: Evaluation, material: Material, index: int) -> Path:
+    """Train on the fold's people and the extra data, from where it stopped; returns the path of the weights."""
+    name = Path(evaluation.data).name
+    keep: Literal["last", "best"] = "best" if evaluation.inner else "last"
+    return train(
+        evaluation.method,
+        evaluation.config,
+        {f"{name}@training": material.training(index), **material.extra},
+        evaluation.folder(index) / "run",
+        dataclasses.replace(evaluation.training, keep=keep),
+        augmentation=evaluation.augmentation,
+        expressions=material.table.expressions,
+        validation={f"{name}@validation": material.validation(index)} if evaluation.inner else (),
+        start=evaluation.start,
+        resume=True,
+        command=f"{command_line(evaluation)}  # fold {material.folds[index].name}",
+    )

@@ -1,0 +1,128 @@
+"""The tables of an evaluation: who trains, who validates and who is tested in each fold, checked for leaks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from deadpan.evaluation.folds import Fold, FoldError, check_unseen
+from deadpan.evaluation.frames import every
+from deadpan.evaluation.protocols import ProtocolError, divide, find, occurring, select
+from deadpan.evaluation.trained_model import TrainedModel
+from deadpan.expressions import EXPRESSIONS
+from deadpan.loading.pairing import with_neutral_faces
+from deadpan.preparation.table import FaceTable, alone, by_name, open_data
+from deadpan.training.provenance import read_provenance
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """The pictures of a protocol, divided; `tests` are other data sets, which the one fold of "other data" tests."""
+
+    table: FaceTable
+    folds: tuple[Fold, ...]
+    tests: tuple[FaceTable, ...] = ()
+    extra: dict[str, FaceTable] = field(default_factory=dict)
+    model: TrainedModel | None = None
+
+    def training(self, index: int) -> FaceTable:
+        """The pictures of the data that fold `index` trains on."""
+        return alone(self.table, self.folds[index].train)
+
+    def validation(self, index: int) -> FaceTable:
+        """The pictures that choose the epoch."""
+        return alone(self.table, self.folds[index].validation)
+
+    def tested(self, index: int) -> tuple[FaceTable, ...]:
+        """The pictures that fold `index` tests."""
+        return self.tests or (alone(self.table, self.folds[index].test),)
+
+    def counts(self, index: int) -> dict[str, int]:
+        """People and pictures of the data on the two sides of a fold, for fold.json."""
+        sides = {"train": (self.training(index), *self.extra.values()), "test": self.tested(index)}
+        if self.model is not None:
+            sides["train"] = ()
+        people = {f"{side}_people": len(named(tables)) for side, tables in sides.items()}
+        return people | {f"{side}_pictures": sum(map(len, tables)) for side, tables in sides.items()}
+
+
+def gather(
+    protocol: str,
+    data: str,
+    image_size: int,
+    count: int,
+    *,
+    inner: bool,
+    test: Sequence[str],
+    extra: Sequence[str],
+    start: Path | None,
+    model: TrainedModel | None,
+) -> Material:
+    """Open everything, divide it, and refuse a person or a picture on both sides of any fold (FoldError)."""
+    elsewhere = find(protocol).division == "other data"
+    if elsewhere != bool(test):
+        wanted = "tests on other data: name it with --test" if elsewhere else "divides DATA itself: --test is for cross"
+        raise ProtocolError(f"{protocol} {wanted}")
+    opened = [open_data(spec, None, image_size) for spec in (data, *test)]
+    classes = common(protocol, opened, model)
+    table, *tests = [select(protocol, each, classes) for each in opened]
+    beside = {Path(spec).name: open_extra(spec, table.expressions, image_size) for spec in extra}
+    if len(beside) < len(extra):
+        raise ValueError(f"two of the extra files have one name: {', '.join(extra)}")
+    folds = tuple(divide(protocol, table, count, inner=inner))
+    material = Material(table, folds, tuple(tests), beside, model)
+    before: list[str] = [] if start is None else read_provenance(start, image_size)["subjects"]
+    for index in range(len(folds)):
+        check_fold(material, index, before)
+    return material
+
+
+def common(protocol: str, tables: Sequence[FaceTable], model: TrainedModel | None) -> tuple[str, ...]:
+    """The expressions to tell apart: the protocol's, or those of all data and the model; ValueError if too few."""
+    fixed = find(protocol).classes
+    known = set(model.expressions) if model else set(EXPRESSIONS)
+    if fixed:
+        missing = [name for name in fixed if name not in known]
+        if missing and model:
+            raise ProtocolError(f"{protocol} needs {', '.join(missing)}, which {model.path} does not know")
+        return fixed
+    for table in tables:
+        known &= set(occurring(table))
+    if len(known) < 2:
+        raise ProtocolError(f"{', '.join(str(table.path) for table in tables)} share {len(known)} expressions, not two")
+    return tuple(name for name in EXPRESSIONS if name in known)
+
+
+def open_extra(spec: str, expressions: Sequence[str], image_size: int) -> FaceTable:
+    """Data to train on beside the fold's people, over their expressions."""
+    table = with_neutral_faces(by_name(open_data(spec, None, image_size))).restricted(expressions)
+    return alone(table, every(table))
+
+
+def check_fold(material: Material, index: int, before: Iterable[str]) -> None:
+    """Refuse people or pictures on both sides (FoldError); `before` are the people of the run that it starts from."""
+    held = [material.validation(index)] if len(material.folds[index].validation) else []
+    tested = [*material.tested(index), *held]
+    if material.model is not None:
+        for table in tested:
+            material.model.check_unseen(table)
+        return
+    learnt = [material.training(index), *material.extra.values()]
+    check_unseen({*named(learnt), *before}, named(tested))
+    both = pictures(learnt) & pictures(tested)
+    if both:
+        raise FoldError(
+            f"{len(both)} pictures are in training and in test, {min(both)[1]} of {min(both)[0]} among them"
+        )
+
+
+def named(tables: Iterable[FaceTable]) -> set[str]:
+    """Every person whom the tables show."""
+    return {person for table in tables for person in table.people}
+
+
+def pictures(tables: Iterable[FaceTable]) -> set[tuple[str, Any]]:
+    """Every picture of the tables as data set and name."""
+    return {(table.dataset, str(name)) for table in tables for name in table.names}

@@ -1,0 +1,59 @@
+"""Which pictures of a prepared file a protocol uses, and which neutral face of the person goes with each."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from deadpan.preparation.table import FaceTable, Mask
+
+
+class FramesError(ValueError):
+    """A prepared file without the pictures that a protocol uses; the text says how to prepare them."""
+
+
+def every(table: FaceTable) -> Mask:
+    """Every picture."""
+    return np.ones(len(table), bool)
+
+
+def peak(table: FaceTable) -> Mask:
+    """The frames that the reader marks as the peak: the last three of CK+ and Oulu-CASIA, the middle three of MMI."""
+    return _parts(table, "peak")
+
+
+def peak_and_neutral(table: FaceTable) -> Mask:
+    """The peak frames, and the first frame of each sequence as neutral."""
+    return _parts(table, "peak", "neutral")
+
+
+def whole_sequences(table: FaceTable) -> Mask:
+    """All frames but the first, which is the neutral face; FramesError if only first and peak frames were prepared."""
+    between = _parts(table, "onset", "offset")
+    if not between.any():
+        raise FramesError(f"{table.path} holds first and peak frames only: prepare it again with --all-frames")
+    return between | _parts(table, "peak")
+
+
+def frontal(table: FaceTable) -> Mask:
+    """The pictures that look into the camera."""
+    return _marked(table, "view", "frontal")
+
+
+def strongest(table: FaceTable) -> Mask:
+    """Neutral pictures, and the two higher of the four intensities."""
+    return np.array([float(each.get("intensity", 0)) in (0.0, 3.0, 4.0) for each in table.attributes], bool)
+
+
+def majority(table: FaceTable) -> Mask:
+    """The pictures whose expression has more than half of the votes."""
+    return _marked(table, "majority", 1.0)
+
+
+def _parts(table: FaceTable, *parts: str) -> Mask:
+    """Frames of sequences; MMI's still pictures are none."""
+    marked = np.array([each.get("part") in parts for each in table.attributes], bool)
+    return np.asarray(marked & (table.sequence != ""), bool)
+
+
+def _marked(table: FaceTable, attribute: str, value: str | float) -> Mask:
+    return np.array([each.get(attribute) == value for each in table.attributes], bool)

@@ -1,0 +1,166 @@
+"""What an evaluation is, and the files that it leaves: config.json, evaluation.json, fold.json."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from deadpan.evaluation.answers import joined, read_answers
+from deadpan.evaluation.fold_tables import Material
+from deadpan.evaluation.protocols import find
+from deadpan.evaluation.sequences import RULES as RULES_OF_SEQUENCES
+from deadpan.evaluation.sequences import decide
+from deadpan.files import write_json
+from deadpan.loading.augmentation import Augmentation
+from deadpan.metrics.classification import Classification
+from deadpan.training.config import TrainingConfig
+from deadpan.training.provenance import setting_flags
+
+FORMAT = 1
+
+RULES = {"last": "last epoch", "inner": "inner validation fold"}
+"""How the weights that are tested were chosen, as it is written beside every figure; never by the test fold."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is evaluated: a method that is trained in every fold, or a finished `model` that answers as it came."""
+
+    out: Path
+    data: str
+    protocol: str
+    method: str = ""
+    config: Any = None  # the method's
+    model: Path | None = None
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    folds: int = 10
+    selection: Literal["last", "inner"] = "last"
+    extra: tuple[str, ...] = ()
+    start: Path | None = None
+    test: tuple[str, ...] = ()
+    robustness: int = 0
+
+    def __post_init__(self) -> None:
+        if self.selection not in RULES:
+            raise ValueError(f"selection must be {' or '.join(RULES)}; got {self.selection!r}")
+        if self.robustness < 0:
+            raise ValueError(f"robustness is a number of pictures, 0 or more; got {self.robustness}")
+        if self.training.keep != "last":
+            raise ValueError("keep belongs to `deadpan train`; `--selection inner` keeps the best epoch of each fold")
+
+    @property
+    def rule(self) -> str:
+        """How the tested weights were chosen."""
+        return "as it came" if self.model else RULES[self.selection]
+
+    @property
+    def inner(self) -> bool:
+        """Whether a part of each fold's training people validates."""
+        return self.model is None and self.selection == "inner"
+
+    def folder(self, index: int) -> Path:
+        """Where fold `index`, counted from 0, is written."""
+        return self.out / "folds" / f"{index + 1:02d}"
+
+
+def command_line(evaluation: Evaluation) -> str:
+    """The command that repeats the evaluation, without the folders of its files."""
+    judged = evaluation.model.name if evaluation.model else evaluation.method
+    words = ["deadpan", "evaluate", judged, Path(evaluation.data).name, "--protocol", evaluation.protocol]
+    words += ["--folds", str(evaluation.folds)]
+    words += [] if evaluation.model else ["--selection", evaluation.selection]
+    words += ["--robustness", str(evaluation.robustness)] if evaluation.robustness else []
+    for flag, files in (("--extra", evaluation.extra), ("--test", evaluation.test)):
+        words += [flag, *(Path(spec).name for spec in files)] if files else []
+    words += ["--start", evaluation.start.name] if evaluation.start else []
+    return shlex.join(words if evaluation.model else [*words, *setting_flags(settings(evaluation))])
+
+
+def settings(evaluation: Evaluation) -> dict[str, Any]:
+    """Method, config, training and augmentation as JSON; of a finished model nothing of training."""
+    if evaluation.model is not None:
+        return {"method": None, "config": {}, "training": {}, "augmentation": {}}
+    own = {"config": evaluation.config, "training": evaluation.training, "augmentation": evaluation.augmentation}
+    return {"method": evaluation.method, **{key: dataclasses.asdict(value) for key, value in own.items()}}
+
+
+def recipe(evaluation: Evaluation, material: Material) -> dict[str, Any]:
+    """What decides the figures; OUT/config.json, by which a folder is known to be the same evaluation."""
+    return {
+        **settings(evaluation),
+        "model": str(evaluation.model) if evaluation.model else None,
+        "protocol": evaluation.protocol,
+        "folds": [fold.name for fold in material.folds],
+        "selection": evaluation.rule,
+        "data": Path(evaluation.data).name,
+        "pictures": len(material.table),
+        "people": len(material.table.people),
+        "expressions": list(material.table.expressions),
+        "extra": [Path(spec).name for spec in evaluation.extra],
+        "start": str(evaluation.start) if evaluation.start else None,
+        "test": [Path(spec).name for spec in evaluation.test],
+        "robustness": evaluation.robustness,
+    }
+
+
+def readings(evaluation: Evaluation) -> dict[str, Classification]:
+    """The answers of the folds that are done: on single pictures and, where known, on sequences by each rule."""
+    ended = sorted((evaluation.out / "folds").glob("*/fold.json"))
+    done = [path.parent for path in ended if json.loads(path.read_text())["status"] == "done"]
+    if not done:
+        return {}
+    answers = joined([read_answers(folder / "answers.parquet") for folder in done])
+    rules = RULES_OF_SEQUENCES if any(answers.sequences) else ()
+    by_rule = {f"sequences, {rule}": decide(answers, rule).classification for rule in rules}
+    return {"single pictures": answers.classification, **by_rule}
+
+
+def fold_facts(evaluation: Evaluation, index: int) -> dict[str, Any]:
+    """What fold.json says; nothing of a fold that has not ended."""
+    path = evaluation.folder(index) / "fold.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def write_fold(
+    evaluation: Evaluation, material: Material, index: int, status: str, error: str | None, seconds: float
+) -> None:
+    """Write how a fold ended."""
+    ended = {"name": material.folds[index].name, "status": status, "error": error, "seconds": round(seconds, 1)}
+    write_json(evaluation.folder(index) / "fold.json", {**ended, **material.counts(index)})
+
+
+def summarise(evaluation: Evaluation, material: Material) -> None:
+    """Write OUT/evaluation.json anew: what was evaluated how, and the folds that have ended."""
+    protocol, model = find(evaluation.protocol), material.model
+    ended = [fold_facts(evaluation, index) for index in range(len(material.folds))]
+    tables = material.tests or (material.table,)
+    facts = {
+        "format": FORMAT,
+        "name": evaluation.out.resolve().name,
+        **settings(evaluation),
+        "model": str(evaluation.model) if evaluation.model else None,
+        "command": command_line(evaluation),
+        "protocol": {
+            "name": evaluation.protocol,
+            "title": protocol.title,
+            "decision": protocol.decision,
+            "classes": list(material.table.expressions),
+            "source": protocol.source,
+            "paper": [dataclasses.asdict(figure) for figure in protocol.paper],
+        },
+        "selection": evaluation.rule,
+        "dataset": ", ".join(dict.fromkeys(table.dataset for table in tables)),
+        "data": [Path(spec).name for spec in (evaluation.data, *evaluation.test)],
+        "extra": [Path(spec).name for spec in evaluation.extra],
+        "start": evaluation.start.name if evaluation.start else None,
+        "expressions": list(material.table.expressions),
+        "folds": [each for each in ended if each],
+    }
+    if model is not None:
+        facts |= {"method": model.method, "config": model.facts.get("config", {})}
+    write_json(evaluation.out / "evaluation.json", facts)

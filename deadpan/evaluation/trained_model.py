@@ -1,0 +1,124 @@
+"""A trained model as it comes, a finished run or an ONNX file: its answers to a table, and whom it has seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from deadpan.evaluation.answers import Answers
+from deadpan.evaluation.folds import FoldError, check_unseen
+from deadpan.loading.batches import ordered
+from deadpan.method import Batch, Prediction
+from deadpan.metrics.measurement import Answer
+from deadpan.models import ModelError, card
+from deadpan.prediction.predictor import Predictor
+from deadpan.preparation.table import FaceTable, subjects_of
+from deadpan.training.checkpoint import load_method
+from deadpan.training.sheets import to_pixels
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """Something that answers batches, and what it says of its making."""
+
+    path: Path
+    method: str
+    expressions: tuple[str, ...]
+    image_size: int
+    generates: bool
+    answer: Answer
+    facts: Mapping[str, Any] = field(default_factory=dict)  # of the checkpoint, or the card; empty without one
+
+    @torch.no_grad()
+    def answer_pixels(self, expressions: tuple[str, ...], pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Probabilities (N, K) among `expressions` of (N, S, S, 3) uint8 pictures of whom nothing else is known."""
+        count = len(pixels)
+        image = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 127.5 - 1  # (N, 3, S, S)
+        unknown = torch.full((count, 68, 2), torch.nan)
+        target, nobody = torch.zeros(count, len(self.expressions)), torch.full((count,), -1)
+        nothing = torch.zeros(count, dtype=torch.bool)
+        return self.among(expressions, self.answer(Batch(image, image, nothing, target, nobody, unknown, unknown)))
+
+    def among(self, expressions: tuple[str, ...], prediction: Prediction) -> NDArray[np.float32]:
+        """The answer's probabilities (N, K) of `expressions`; what others had is left out, the rest sums to 1."""
+        columns = [self.expressions.index(name) for name in expressions]
+        shares = prediction.logits.float()[:, columns].softmax(1)  # as those of all, scaled
+        return np.asarray(shares.cpu().numpy(), np.float32)
+
+    def check_unseen(self, tested: FaceTable) -> None:
+        """Refuse people whom the model learnt from (FoldError).
+
+        A model that does not name its people is refused where it learnt from the tested data set and people are known.
+        """
+        people = {each for each in subjects_of(tested) if each}
+        if "subjects" in self.facts:
+            check_unseen(self.facts["subjects"], people)
+        elif people and tested.dataset in {each["dataset"] for each in self.facts.get("data", [])}:
+            raise FoldError(
+                f"{self.path} learnt from {tested.dataset} and does not say from whom: it cannot be tested on it"
+            )
+
+
+def open_model(path: Path) -> TrainedModel:
+    """The finished run in a folder, or an ONNX file with the card beside it."""
+    if path.is_dir():
+        method, facts = load_method(path)
+        size = int(method.config.image_size)
+        return TrainedModel(path, facts["method"], method.expressions, size, method.generates, method.predict, facts)
+    released = Predictor(path)
+    try:
+        facts = card(path)
+    except ModelError:
+        facts = {}
+    answer = released_answer(released)
+    return TrainedModel(
+        path, released.method, released.expressions, released.image_size, released.generates, answer, facts
+    )
+
+
+@torch.no_grad()
+def collect_answers(model: TrainedModel, table: FaceTable, fold: str, batch_size: int = 256) -> Answers:
+    """The model's answers to every picture of a table, among the table's expressions."""
+    probabilities, images, neutral, true_neutral, paired = [], [], [], [], []
+    for batch in ordered(table, batch_size):
+        prediction = model.answer(batch)
+        probabilities.append(model.among(table.expressions, prediction))
+        images.append(to_pixels(batch.image))
+        neutral.append(to_pixels(prediction.neutral))
+        true_neutral.append(to_pixels(batch.neutral))
+        paired.append(batch.paired.numpy())
+    return Answers(
+        expressions=table.expressions,
+        names=table.names,
+        folds=np.full(len(table), fold),
+        subjects=np.array(subjects_of(table), np.str_),
+        sequences=table.sequence,
+        frames=table.frame,
+        attributes=table.attributes,
+        target=table.target,
+        probabilities=np.concatenate(probabilities),
+        images=np.concatenate(images),
+        neutral=np.concatenate(neutral) if model.generates else None,
+        paired=np.concatenate(paired),
+        true_neutral=np.concatenate(true_neutral),
+    )
+
+
+def released_answer(predictor: Predictor) -> Answer:
+    """A released model as something that answers batches; what is measured is then what ships."""
+
+    def answer(batch: Batch) -> Prediction:
+        probabilities, neutral, _ = predictor.predict_faces(to_pixels(batch.image))
+        logits = torch.from_numpy(probabilities).clamp(min=1e-12).log()  # (N, K)
+        if neutral is None:
+            return Prediction(logits, batch.image)
+        pixels = torch.from_numpy(neutral).permute(0, 3, 1, 2)  # (N, 3, S, S)
+        return Prediction(logits, pixels / 127.5 - 1)
+
+    return answer

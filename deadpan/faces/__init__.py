@@ -1,0 +1,1 @@
+"""Photograph or video frame -> faces -> aligned crops."""

@@ -1,0 +1,1 @@
+"""Prepared file -> pairs -> batches."""

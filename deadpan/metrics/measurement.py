@@ -1,0 +1,77 @@
+"""One model measured on one table: its expressions, and the neutral faces that it generates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from deadpan.loading.batches import ordered
+from deadpan.method import Batch, Method, Prediction
+from deadpan.metrics.classification import Classification
+from deadpan.metrics.neutral_faces import changed_region, region_l1
+from deadpan.preparation.table import FaceTable
+
+Answer = Callable[[Batch], Prediction]
+"""Anything that predicts a batch: a method, or a released model on ONNX Runtime."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one model did on one table of faces."""
+
+    classification: Classification
+    generated: NDArray[np.float32]  # (P,) L1 of generated to true neutral in the changed region, per paired picture
+    copied: NDArray[np.float32]  # (P,) the same for the image itself: what copying the input would reach
+
+    def summary(self) -> dict[str, Any]:
+        """The figures as JSON-ready numbers."""
+        out = self.classification.summary()
+        if len(self.generated):
+            out["neutral_l1"] = round(float(self.generated.mean()), 4)
+            out["copy_l1"] = round(float(self.copied.mean()), 4)
+        return out
+
+    def brief(self) -> str:
+        """The figures in one line."""
+        out = self.summary()
+        text = f"accuracy {out['accuracy']:.4f} balanced {out['balanced_accuracy']:.4f} n {out['pictures']}"
+        if "neutral_l1" in out:
+            text += f" neutral L1 {out['neutral_l1']:.4f} copy {out['copy_l1']:.4f}"
+        return text
+
+
+@torch.no_grad()
+def measure(answer: Answer, table: FaceTable, batch_size: int = 256, *, generates: bool = True) -> Measurement:
+    """Let a model answer every picture of a table, in order and without augmentation."""
+    probabilities, targets, generated, copied = [], [], [], []
+    for batch in ordered(table, batch_size):
+        prediction = answer(batch)
+        probabilities.append(prediction.logits.float().softmax(1).cpu().numpy())
+        targets.append(batch.target.numpy())
+        if generates and batch.paired.any():
+            pairs = batch[batch.paired]
+            region = changed_region(pairs.image, pairs.neutral)
+            made = region_l1(prediction.neutral.float().cpu()[batch.paired], pairs.neutral, region).numpy()
+            own = region_l1(pairs.image, pairs.neutral, region).numpy()
+            generated.append(made[np.isfinite(made)])
+            copied.append(own[np.isfinite(own)])
+    empty = np.zeros(0, np.float32)
+    return Measurement(
+        Classification(table.expressions, np.concatenate(probabilities), np.concatenate(targets)),
+        np.concatenate(generated or [empty]),
+        np.concatenate(copied or [empty]),
+    )
+
+
+def measure_method(method: Method, table: FaceTable, device: torch.device, batch_size: int = 256) -> Measurement:
+    """`measure` for a method on its device, in evaluation mode."""
+    was_training = method.training
+    method.eval()
+    out = measure(lambda batch: method.predict(batch.to(device)), table, batch_size, generates=method.generates)
+    method.train(was_training)
+    return out

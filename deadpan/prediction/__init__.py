@@ -1,0 +1,1 @@
+"""Aligned face -> expression and neutral face, on ONNX Runtime, without torch."""

@@ -1,0 +1,188 @@
+"""Photograph -> expression, probabilities and the neutral face of everyone in it, on ONNX Runtime, without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from deadpan.faces.alignment import align, centre
+from deadpan.faces.detection import CONFIDENCE, LONGEST_SIDE, Face, WholePicture, make_detector
+from deadpan.faces.photographs import PhotographError, check_photograph, read_photograph
+from deadpan.models import find
+from deadpan.pixels import RGB, to_network, to_pixels
+from deadpan.prediction.model_file import open_session, read_facts
+from deadpan.prediction.results import FaceResult, PhotographResult, Recognition, Shown
+
+DEFAULT_MODEL = "derl"
+
+BATCH = 64
+"""Faces per run of the network: more is no faster on a CPU and only takes memory."""
+
+
+class RestFaceError(ValueError):
+    """A rest face that cannot be used, or a photograph that it cannot be used with."""
+
+
+class Predictor:
+    """A model with a face detector, ready to read photographs."""
+
+    def __init__(
+        self,
+        model: str | Path = DEFAULT_MODEL,
+        detector: str | Path = "yuface",
+        longest_side: int | None = LONGEST_SIDE,
+        confidence: float = CONFIDENCE,
+        threads: int = 1,
+        *,
+        show: bool = False,
+        rest_face: RGB | str | Path | bytes | None = None,
+    ) -> None:
+        """Load a released model by name or a model file, with a detector as `make_detector` takes it.
+
+        `threads` is for the network alone. `show` asks the model for all that it can show beyond its answer.
+        `rest_face` is a photograph of one person at rest, which takes the generated neutral face's place with models
+        that compare the two; all photographs are then of that person. Raises ModelError for the model, RestFaceError
+        for the rest face, ValueError for the rest.
+        """
+        if threads < 1:
+            raise ValueError(f"threads must be at least 1, got {threads}")
+        self.path = find(model)
+        self._session = open_session(self.path, threads)
+        facts = read_facts(self._session, self.path)
+        self.name: str = facts["name"]
+        self.method: str = facts["method"]
+        self.expressions: tuple[str, ...] = facts["expressions"]
+        self.image_size: int = facts["image_size"]
+        self.generates: bool = facts["generates"]
+        self.compares: bool = facts["compares"]
+        self.shows: dict[str, str] = {each["caption"]: each["kind"] for each in facts["shows"]}
+        self.detector = make_detector(detector, longest_side, confidence)
+        self._show = show
+        self._rest: RGB | None = None
+        if rest_face is not None:
+            self._rest = self._align_rest(rest_face)
+
+    def predict(self, photograph: RGB | str | Path | bytes) -> list[FaceResult]:
+        """Read every face of a photograph, from left to right; no face is an empty list.
+
+        Takes a file, its bytes or (H, W, 3) uint8 RGB. Raises PhotographError for what cannot be read, RestFaceError
+        for several faces where the rest face of one person was given.
+        """
+        pixels = _pixels(photograph)
+        faces = self.detector(pixels)
+        if self._rest is not None and len(faces) > 1:
+            raise RestFaceError(
+                f"{len(faces)} faces, but a rest face of one person; crop the photograph to that person"
+            )
+        return self._results(pixels, faces)
+
+    def predict_crop(self, photograph: RGB | str | Path | bytes) -> FaceResult:
+        """Read a picture that is a face crop already, without looking for a face in it."""
+        pixels = _pixels(photograph)
+        return self._results(pixels, WholePicture()(pixels))[0]
+
+    def predict_faces(self, aligned: RGB) -> Recognition:
+        """Read aligned faces, (N, S, S, 3) uint8 RGB with S = image_size, in batches."""
+        size = self.image_size
+        if aligned.ndim != 4 or aligned.shape[1:] != (size, size, 3) or aligned.dtype != np.uint8:
+            expected = f"expected aligned faces (N, {size}, {size}, 3) uint8"
+            raise ValueError(f"{expected}, got {aligned.shape} {aligned.dtype}; deadpan.faces.align makes them")
+        if not len(aligned):
+            return Recognition(np.zeros((0, len(self.expressions))), aligned if self.generates else None)
+        parts = [self._run(aligned[start : start + BATCH]) for start in range(0, len(aligned), BATCH)]
+        made = [part.neutral for part in parts if part.neutral is not None]
+        shown = tuple(np.concatenate(each) for each in zip(*(part.shown for part in parts), strict=True))
+        probabilities = np.concatenate([part.probabilities for part in parts])
+        return Recognition(probabilities, np.concatenate(made) if made else None, shown)
+
+    def predict_files(self, paths: Iterable[str | Path]) -> Iterator[PhotographResult]:
+        """Read files one after the other; one that cannot be read is reported in its result, not raised."""
+        for path in paths:
+            try:
+                pixels = read_photograph(path)
+            except PhotographError as error:
+                reason = str(error).removeprefix(f"{path}: ")
+                yield PhotographResult(str(path), error=reason)
+                continue
+            height, width = pixels.shape[:2]
+            try:
+                yield PhotographResult(str(path), width, height, self.predict(pixels))
+            except RestFaceError as error:
+                yield PhotographResult(str(path), width, height, error=str(error))
+
+    def _run(self, aligned: RGB) -> Recognition:
+        inputs = {"image": to_network(aligned)}  # (N, 3, S, S)
+        if self.compares:
+            rest = aligned[:1] if self._rest is None else self._rest[None]
+            inputs["rest"] = np.repeat(to_network(rest), len(aligned), 0)  # (N, 3, S, S)
+            inputs["given"] = np.full(len(aligned), self._rest is not None, np.float32)
+        makes = self.generates or self._rest is not None
+        names = ["logits", *(["neutral"] if makes else [])]
+        if self._show:
+            names += [f"show_{i}" for i in range(len(self.shows))]
+        asked = onnxruntime.RunOptions()
+        asked.only_execute_path_to_fetches = True
+        answers = dict(zip(names, self._session.run(names, inputs, asked), strict=True))
+        logits = answers["logits"].astype(np.float64)  # (N, K)
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        probabilities = powers / powers.sum(axis=1, keepdims=True)
+        neutral = to_pixels(answers["neutral"]) if makes else None  # (N, S, S, 3)
+        return Recognition(probabilities, neutral, tuple(answers[name] for name in names if name.startswith("show_")))
+
+    def _align_rest(self, photograph: RGB | str | Path | bytes) -> RGB:
+        """The only face of the photograph as the model sees it, (S, S, 3)."""
+        if not self.compares:
+            reason = "it does not compare the face with a neutral one, so that a rest face has no place in it"
+            raise RestFaceError(f"the model {self.name} takes no rest face: {reason}; the released model dgcn does")
+        pixels = _pixels(photograph)
+        faces = self.detector(pixels)
+        if len(faces) != 1:
+            raise RestFaceError(f"the rest face must be a photograph of one person; found {len(faces)} faces")
+        return centre(align(pixels, faces[0].landmarks, self.image_size), self.image_size)
+
+    def _results(self, photograph: RGB, faces: list[Face]) -> list[FaceResult]:
+        if not faces:
+            return []
+        size = self.image_size
+        aligned = np.stack([centre(align(photograph, face.landmarks, size), size) for face in faces])  # (N, S, S, 3)
+        found = self.predict_faces(aligned)
+        return [self._result(face, aligned[index], found, index) for index, face in enumerate(faces)]
+
+    def _result(self, face: Face, aligned: RGB, found: Recognition, index: int) -> FaceResult:
+        probabilities = found.probabilities[index]  # (K,)
+        neutral = None if found.neutral is None else found.neutral[index]  # (S, S, 3)
+        shown = {}
+        for (caption, kind), values in zip(self.shows.items(), found.shown, strict=False):
+            shown[caption] = Shown(kind, to_pixels(values[index, None])[0] if kind == "picture" else values[index])
+        residue_map = None
+        if neutral is not None:
+            difference = np.abs(aligned.astype(np.float32) - neutral.astype(np.float32))  # (S, S, 3)
+            residue_map = difference.mean(axis=2, dtype=np.float32) / np.float32(255)  # (S, S)
+        return FaceResult(
+            box=face.box,
+            score=face.score,
+            landmarks=face.landmarks,
+            expression=self.expressions[int(probabilities.argmax())],
+            probabilities=dict(zip(self.expressions, probabilities.tolist(), strict=True)),
+            aligned=aligned,
+            neutral=neutral,
+            residue=None if residue_map is None else float(residue_map.mean()),
+            residue_map=residue_map,
+            shown=shown,
+        )
+
+
+def load(model: str | Path = DEFAULT_MODEL, **options: Any) -> Predictor:
+    """A Predictor for a released model's name or a model file; options are those of Predictor."""
+    return Predictor(model, **options)
+
+
+def _pixels(photograph: RGB | str | Path | bytes) -> RGB:
+    if not isinstance(photograph, np.ndarray):
+        return read_photograph(photograph)
+    check_photograph(photograph)
+    return photograph

@@ -1,0 +1,204 @@
+"""Samples -> one Parquet file of aligned faces: detected, aligned and cropped once, so that training only decodes."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import time
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from deadpan import datasets
+from deadpan.datasets.sample import Sample
+from deadpan.faces.alignment import margin_size
+from deadpan.faces.detection import Detector, make_detector
+from deadpan.files import replacing
+from deadpan.preparation.sample import Skipped, prepare_sample
+from deadpan.preparation.table import FORMAT, prepared_schema
+
+CHUNK = 64  # samples a worker gets at once: 0.2 to 3 s of work, and at most 64 decoded rows on their way back
+
+ROW_GROUP = 1024
+
+IMAGE_SIZES = range(16, 513)
+
+Results = list["dict[str, Any] | Skipped"]
+
+
+def prepare(
+    dataset: str,
+    root: Path,
+    out: Path,
+    image_size: int = 64,
+    detector: str = "yuface",
+    workers: int | None = None,
+    console: Console | None = None,
+    *,
+    all_frames: bool = False,
+) -> PreparationReport:
+    """Write the data set at `root` to the Parquet file `out`, as aligned faces for networks of `image_size` pixels.
+
+    Pictures that cannot be used are listed in OUT.skipped.jsonl with the reason. `workers` processes share the work
+    (None: one per core; 1: none but this one); the file is the same for any number. It appears only when complete.
+    `all_frames` takes whole sequences instead of their first and peak frames.
+    DatasetError for an unreadable data set or when no face is left, ValueError for settings out of range.
+    """
+    if out.is_dir() or out.resolve() == Path(root).resolve():
+        raise ValueError(f"{out} must be a new Parquet file, neither a folder nor the data itself")
+    if image_size not in IMAGE_SIZES:
+        raise ValueError(f"image size must be {IMAGE_SIZES[0]} to {IMAGE_SIZES[-1]} pixels, got {image_size}")
+    if workers is not None and workers < 1:
+        raise ValueError(f"at least one worker is needed, got {workers}")
+    begun = time.perf_counter()
+    make_detector(detector)  # an unknown detector is an error here, not in a worker
+    samples = datasets.read(dataset, Path(root), all_frames=all_frames)
+    expressions = datasets.DATASETS[dataset].expressions
+    about = {
+        "format": FORMAT,
+        "dataset": dataset,
+        "expressions": list(expressions),
+        "image_size": image_size,
+        "margin_size": margin_size(image_size),
+        "detector": detector,
+    }
+    out = Path(out)
+    results = _chunks(samples, image_size, detector, workers or _cores())
+    with replacing(out) as partial:
+        kept, twins, skipped = _write(results, partial, about, len(samples), console or Console(stderr=True))
+        if not kept:
+            why = ", ".join(sorted({skip.reason for skip in skipped}))
+            raise datasets.DatasetError(f"no face is left of the {len(samples)} pictures of {root}: {why}")
+        _write_skipped(skipped_path(out), skipped)
+    reasons = dict(Counter(skip.reason for skip in skipped))
+    return PreparationReport(dataset, out, kept, twins, reasons, time.perf_counter() - begun)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+# --- many samples, over processes ------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1)
+def _detector(name: str) -> Detector:
+    cv2.setNumThreads(1)  # the processes share the cores; threads inside them would only compete
+    return make_detector(name)
+
+
+def _prepare_chunk(chunk: list[Sample], size: int, detector: str) -> Results:
+    find = _detector(detector)
+    return [prepare_sample(sample, size, find) for sample in chunk]
+
+
+def _chunks(samples: Sequence[Sample], size: int, detector: str, workers: int) -> Iterator[Results]:
+    """The results in the order of the samples, with at most four chunks per worker in memory."""
+    chunks = (list(samples[start : start + CHUNK]) for start in range(0, len(samples), CHUNK))
+    if workers == 1 or len(samples) <= CHUNK:
+        threads = cv2.getNumThreads()
+        try:
+            yield from (_prepare_chunk(chunk, size, detector) for chunk in chunks)
+        finally:
+            cv2.setNumThreads(threads)
+        return
+    # spawn, not fork: the same on Linux, macOS and Windows, and safe in a process that already runs threads
+    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    pending: deque[Future[Results]] = deque()
+    try:
+        for chunk in chunks:
+            pending.append(pool.submit(_prepare_chunk, chunk, size, detector))
+            if len(pending) >= 4 * workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+# --- the files -------------------------------------------------------------------------------------------------------
+
+
+def _write(
+    results: Iterable[Results], path: Path, about: dict[str, Any], total: int, console: Console
+) -> tuple[int, int, list[Skipped]]:
+    """Stream the rows to `path`; returns how many were kept, how many of them have twins, and what was skipped."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = prepared_schema(about)
+    kept, twins, skipped, rows = 0, 0, [], []
+    with pq.ParquetWriter(path, schema) as writer, _progress(console) as progress:
+        task = progress.add_task("prepare", total=total, rate="")
+        begun = time.perf_counter()
+        for chunk in results:
+            for result in chunk:
+                if isinstance(result, Skipped):
+                    skipped.append(result)
+                else:
+                    rows.append(result)
+            if len(rows) >= ROW_GROUP:
+                writer.write_table(pa.Table.from_pylist(rows, schema))
+                rows = []
+            good = [result for result in chunk if not isinstance(result, Skipped)]
+            kept += len(good)
+            twins += sum(row["twin"] is not None for row in good)
+            done = kept + len(skipped)
+            rate = f"{done / (time.perf_counter() - begun):.0f} per s, {len(skipped)} skipped"
+            progress.update(task, completed=done, rate=rate)
+        if rows:
+            writer.write_table(pa.Table.from_pylist(rows, schema))
+    return kept, twins, skipped
+
+
+def _progress(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
+    return Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
+
+
+def _write_skipped(path: Path, skipped: Sequence[Skipped]) -> None:
+    if not skipped:
+        path.unlink(missing_ok=True)  # an earlier run's list would be taken for this one's
+        return
+    lines = [json.dumps({"name": skip.name, "reason": skip.reason, "detail": skip.detail}) for skip in skipped]
+    with replacing(path) as partial:
+        partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def skipped_path(out: Path) -> Path:
+    """The list of unusable pictures that belongs to a prepared file."""
+    return out.with_name(out.name + ".skipped.jsonl")
+
+
+@dataclass(frozen=True)
+class PreparationReport:
+    """What became of a data set."""
+
+    dataset: str
+    out: Path
+    kept: int
+    twins: int  # of the kept ones, those with a neutral twin
+    reasons: dict[str, int]  # why pictures were skipped, and how many
+    seconds: float
+
+    @property
+    def skipped(self) -> int:
+        """How many pictures could not be used."""
+        return sum(self.reasons.values())
+
+    def __str__(self) -> str:
+        rate = (self.kept + self.skipped) / max(self.seconds, 1e-9)
+        lines = [
+            f"{self.out}: {self.kept:,} faces ({self.twins:,} with twin) in {self.seconds:.1f} s, {rate:.0f} per s"
+        ]
+        lines += [f"  skipped {count:,}: {reason}" for reason, count in sorted(self.reasons.items())]
+        return "\n".join(lines + ([f"  each in {skipped_path(self.out)}"] if self.reasons else []))

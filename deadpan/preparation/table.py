@@ -1,0 +1,295 @@
+"""A prepared Parquet file in memory: aligned faces as uint8, their neutral twins, and everything known about them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from deadpan.expressions import check_expressions
+
+Rows = NDArray[np.int64]
+
+LANDMARKS = (68, 2)
+
+FORMAT = 1
+
+METADATA_KEY = b"deadpan"
+
+COLUMNS = (
+    *("name", "image", "twin", "target", "subject", "sequence", "frame", "split"),
+    *("landmarks", "twin_landmarks", "attributes"),
+)
+"""Of a prepared file: `image` and `twin` are PNGs of aligned faces with margin, `landmarks` 68 times x, y in pixels of
+them, `target` is the label distribution over the expressions in the metadata, `attributes` is JSON."""
+
+
+def prepared_schema(about: dict[str, Any]) -> Any:
+    """The pyarrow schema of a prepared file with `about` as its metadata."""
+    import pyarrow as pa
+
+    numbers = pa.list_(pa.float32())
+    types = {"image": pa.binary(), "twin": pa.binary(), "frame": pa.int32(), "target": numbers}
+    types |= {"landmarks": numbers, "twin_landmarks": numbers}
+    fields = [pa.field(name, types.get(name, pa.string())) for name in COLUMNS]
+    return pa.schema(fields, {METADATA_KEY: json.dumps(about)})
+
+
+class TableError(ValueError):
+    """A file of prepared faces that cannot be used; the message says what was expected and what to do."""
+
+
+@dataclass(frozen=True, eq=False)
+class FaceTable:
+    """N faces with margin; pixels are uint8 RGB or grey (C = 3 or 1), landmarks (x, y) pixels of the stored face."""
+
+    path: Path
+    dataset: str
+    expressions: tuple[str, ...]
+    image_size: int  # what a network sees: the side without margin
+    names: NDArray[np.str_]  # (N,)
+    images: NDArray[np.uint8]  # (N, M, M, C)
+    twins: NDArray[np.uint8]  # (T, M, M, C) the neutral twins of those rows that have one
+    twin_index: Rows  # (N,) where a row's twin stands in `twins`, -1 without
+    target: NDArray[np.float32]  # (N, K) label distributions
+    subjects: tuple[str, ...]  # all people of the table, each as "dataset/subject", sorted
+    subject: Rows  # (N,) index into `subjects`, -1 unknown
+    sequence: NDArray[np.str_]  # (N,) empty where the picture belongs to none
+    frame: Rows  # (N,) -1 unknown
+    split: NDArray[np.str_]  # (N,)
+    landmarks: NDArray[np.float32]  # (N, 68, 2) NaN where unknown
+    twin_landmarks: NDArray[np.float32]  # (N, 68, 2)
+    attributes: tuple[dict[str, Any], ...]  # N
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def channels(self) -> int:
+        """3, or 1 where every picture and twin is grey."""
+        return int(max(self.images.shape[3], self.twins.shape[3]))
+
+    @property
+    def classes(self) -> Rows:
+        """(N,) the index of each row's most likely expression."""
+        return np.asarray(self.target.argmax(axis=1), np.int64)
+
+    @property
+    def people(self) -> list[str]:
+        """The subjects that rows of this table show; `subjects` may name more after `take`."""
+        return sorted({self.subjects[index] for index in self.subject if index >= 0})
+
+    def take(self, rows: Rows | NDArray[np.bool_]) -> FaceTable:
+        """The given rows (indices or a mask), in that order; `subjects` stays as it is."""
+        index = np.arange(len(self))[rows]
+        per_row = ("names", "images", "twin_index", "target", "subject", "sequence", "frame", "split")
+        arrays = {name: getattr(self, name)[index] for name in (*per_row, "landmarks", "twin_landmarks")}
+        return replace(self, **arrays, attributes=tuple(self.attributes[i] for i in index))
+
+    def some(self, count: int) -> FaceTable:
+        """At most `count` rows, a fixed random choice in the table's order."""
+        if count >= len(self):
+            return self
+        return self.take(np.sort(np.random.default_rng(0).permutation(len(self))[:count]))
+
+    def restricted(self, expressions: Sequence[str]) -> FaceTable:
+        """The same faces with targets over `expressions`; rows that are mostly something else are dropped.
+
+        TableError if the table has none of the expressions, or no row of them.
+        """
+        expressions = check_expressions(expressions)
+        if expressions == self.expressions:
+            return self
+        target, kept = _mapped(self.target, self.expressions, expressions, self.path)
+        return replace(self, target=target, expressions=expressions).take(kept)
+
+
+def open_data(spec: str, expressions: Sequence[str] | None, image_size: int) -> FaceTable:
+    """The table that FILE.parquet or FILE.parquet@SPLIT names on the command line."""
+    path, _, split = spec.rpartition("@") if "@" in Path(spec).name else (spec, "", "")
+    return read_table(Path(path), expressions, image_size, split or None)
+
+
+def read_table(
+    path: Path, expressions: Sequence[str] | None, image_size: int | None = None, split: str | None = None
+) -> FaceTable:
+    """Load prepared faces, of one split or all, with targets over `expressions` (None: those of the file).
+
+    Rows that are mostly another expression are dropped, the rest is scaled to sum to 1. TableError for a file that is
+    not a prepared one, holds faces of another image size, or has nothing of the expressions or the split.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = Path(path)
+    if not path.is_file():
+        raise TableError(f"{path} does not exist; `deadpan prepare` writes such a file")
+    try:
+        with pq.ParquetFile(path) as file:
+            about = _about(file, path)
+            if image_size is not None and about["image_size"] != image_size:
+                raise TableError(
+                    f"{path} holds faces of image size {about['image_size']}, {image_size} are needed: prepare the "
+                    f"data set again with --image-size {image_size}"
+                )
+            return _load(file, path, about, expressions, split)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise TableError(f"{path} is not a Parquet file, or damaged: {error}; `deadpan prepare` writes one") from error
+
+
+def _about(file: Any, path: Path) -> dict[str, Any]:
+    missing = [column for column in COLUMNS if column not in file.schema_arrow.names]
+    if missing:
+        raise TableError(f"{path} lacks the columns {', '.join(missing)}; `deadpan prepare` writes such a file")
+    raw = (file.schema_arrow.metadata or {}).get(METADATA_KEY)
+    if raw is None:
+        raise TableError(f"{path} has no deadpan metadata: it is not a file that `deadpan prepare` wrote")
+    about: dict[str, Any] = json.loads(raw)
+    if about.get("format") != FORMAT:
+        raise TableError(f"{path} has format {about.get('format')}, this deadpan reads {FORMAT}: prepare it again")
+    return about
+
+
+def _mapped(
+    target: NDArray[np.float32], given: Sequence[str], wanted: Sequence[str], path: Path
+) -> tuple[NDArray[np.float32], Rows]:
+    """Targets (N, K) over `wanted` from ones over `given`, and the rows in which `wanted` has at least half."""
+    common = [name for name in wanted if name in given]
+    if not common:
+        raise TableError(f"{path} has {', '.join(given)}: none of the wanted {', '.join(wanted)}")
+    mapped = np.zeros((len(target), len(wanted)), np.float32)
+    for name in common:
+        mapped[:, wanted.index(name)] = target[:, given.index(name)]
+    mass = mapped.sum(axis=1, keepdims=True)
+    kept = (mass[:, 0] >= 0.5).nonzero()[0]
+    if not len(kept):
+        raise TableError(f"{path} has no row that is one of {', '.join(wanted)}")
+    return mapped / np.maximum(mass, 1e-9), kept
+
+
+def _load(file: Any, path: Path, about: dict[str, Any], wanted: Sequence[str] | None, split: str | None) -> FaceTable:
+    facts = file.read(columns=["name", "target", "subject", "sequence", "frame", "split", "attributes"])
+    splits = np.array(facts["split"].to_pylist(), dtype=np.str_)
+    rows = np.arange(len(splits)) if split is None else (splits == split).nonzero()[0]
+    if not len(rows):
+        there = ", ".join(sorted({name or "(unnamed)" for name in splits.tolist()})) or "no rows"
+        raise TableError(f"{path} has no split {split!r}; it has {there}")
+    given = check_expressions(about["expressions"])
+    expressions = given if wanted is None else check_expressions(wanted)
+    flat = facts["target"].combine_chunks().flatten().to_numpy().astype(np.float32)
+    target, kept = _mapped(flat.reshape(-1, len(given))[rows], given, expressions, path)
+    rows = rows[kept]
+    people = facts["subject"].to_pylist()
+    qualified = [f"{about['dataset']}/{people[row]}" if people[row] else "" for row in rows]
+    subjects = tuple(sorted(set(qualified) - {""}))
+    number = {subject: index for index, subject in enumerate(subjects)} | {"": -1}
+    attributes = facts["attributes"].to_pylist()
+
+    def text(column: str) -> NDArray[np.str_]:
+        return np.array(facts[column].to_pylist(), dtype=np.str_)[rows]
+
+    return FaceTable(
+        path=path,
+        dataset=about["dataset"],
+        expressions=expressions,
+        image_size=about["image_size"],
+        names=text("name"),
+        **_faces(file, rows, about["margin_size"], path),
+        target=target[kept],
+        subjects=subjects,
+        subject=np.array([number[subject] for subject in qualified], np.int64),
+        sequence=text("sequence"),
+        frame=facts["frame"].to_numpy().astype(np.int64)[rows],
+        split=splits[rows],
+        attributes=tuple(json.loads(attributes[row] or "{}") for row in rows),
+    )
+
+
+def _faces(file: Any, rows: Rows, side: int, path: Path) -> dict[str, Any]:
+    """Pixels and landmarks of the given rows, one row group at a time so that encoded pictures never pile up."""
+    images, twins = _Pixels(len(rows), side, path), _Pixels(len(rows), side, path)
+    twin_index = np.full(len(rows), -1, np.int64)
+    points = np.full((2, len(rows), *LANDMARKS), np.nan, np.float32)
+    begin = place = 0
+    for group in range(file.num_row_groups):
+        end = begin + file.metadata.row_group(group).num_rows
+        inside = rows[(rows >= begin) & (rows < end)] - begin
+        begin = end
+        if not len(inside):
+            continue
+        part = file.read_row_group(group, columns=["image", "twin", "landmarks", "twin_landmarks"]).take(inside)
+        for offset, (image, twin) in enumerate(zip(part["image"].to_pylist(), part["twin"].to_pylist(), strict=True)):
+            images.add(image)
+            if twin is not None:
+                twin_index[place + offset] = twins.add(twin)
+        for which, column in enumerate(("landmarks", "twin_landmarks")):
+            lists = part[column].combine_chunks()
+            known = lists.is_valid().to_numpy(zero_copy_only=False)
+            values = lists.drop_null().flatten().to_numpy().reshape(-1, *LANDMARKS)
+            points[which, place : place + len(inside)][known] = values
+        place += len(inside)
+    return {
+        "images": images.array(),
+        "twins": twins.array(),
+        "twin_index": twin_index,
+        "landmarks": points[0],
+        "twin_landmarks": points[1],
+    }
+
+
+class _Pixels:
+    """Decoded pictures in one array, grey until the first coloured one comes."""
+
+    def __init__(self, capacity: int, side: int, path: Path) -> None:
+        self.pixels = np.empty((capacity, side, side, 1), np.uint8)
+        self.count, self.path = 0, path
+
+    def add(self, encoded: bytes) -> int:
+        """Decode one picture and return its place."""
+        decoded: NDArray[np.uint8] | None = None
+        if encoded:
+            decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)  # type: ignore[assignment]
+        if decoded is None or decoded.shape[:2] != self.pixels.shape[1:3]:
+            found = "damaged" if decoded is None else f"{decoded.shape[1]} x {decoded.shape[0]} pixels"
+            raise TableError(
+                f"{self.path}: picture {self.count} is {found}, {self.pixels.shape[1]} a side are expected"
+            )
+        coloured = decoded.ndim == 3
+        if coloured and self.pixels.shape[3] == 1:
+            wider = np.empty((*self.pixels.shape[:3], 3), np.uint8)
+            wider[: self.count] = self.pixels[: self.count]
+            self.pixels = wider
+        self.pixels[self.count] = decoded[..., ::-1] if coloured else decoded[..., None]
+        self.count += 1
+        return self.count - 1
+
+    def array(self) -> NDArray[np.uint8]:
+        return self.pixels[: self.count]
+
+
+Mask = NDArray[np.bool_]
+
+
+def by_name(table: FaceTable) -> FaceTable:
+    """The table with its rows sorted by name, so that nothing depends on the order in which they were prepared."""
+    return table.take(np.argsort(table.names, kind="stable"))
+
+
+def alone(table: FaceTable, rows: Rows | Mask) -> FaceTable:
+    """The given rows, with nobody but the people they show in `subjects`."""
+    part = table.take(rows)
+    people = tuple(part.people)
+    place = {subject: index for index, subject in enumerate(people)}
+    subject = [place[part.subjects[index]] if index >= 0 else -1 for index in part.subject]
+    return replace(part, subjects=people, subject=np.array(subject, np.int64))
+
+
+def subjects_of(table: FaceTable) -> list[str]:
+    """(N,) the person of each picture as "dataset/subject", empty where unknown."""
+    return [table.subjects[index] if index >= 0 else "" for index in table.subject]

@@ -1,0 +1,1 @@
+"""Run folder -> ONNX file with its card."""

@@ -1,0 +1,73 @@
+"""What a training under way keeps: the state that a stopped run goes on from, and the best epoch's weights so far."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from deadpan.method import Method, Stage
+from deadpan.training import checkpoint
+
+BEST = "best.safetensors"
+
+
+def save_state(
+    path: Path,
+    children: Mapping[str, nn.Module],
+    stage: Stage,
+    averages: Mapping[str, AveragedModel],
+    position: Mapping[str, int],
+) -> None:
+    """Write everything that a resumed run needs, atomically: weights, averages, optimisers and the position."""
+    tensors = {f"method/{name}.{k}": v for name, child in children.items() for k, v in child.state_dict().items()}
+    optimizers = {}
+    if position["epoch"]:
+        for name, average in averages.items():
+            tensors |= {f"average/{name}/{k}": v for k, v in average.state_dict().items()}
+        for name, optimizer in stage.optimizers.items():
+            moments, optimizers[name] = checkpoint.pack_optimizer(optimizer.state_dict())
+            tensors |= {f"optimizer/{name}/{k}": v for k, v in moments.items()}
+    checkpoint.write_tensors(path, tensors, {**position, "optimizers": optimizers})
+
+
+def restore(
+    stage: Stage, averages: Mapping[str, AveragedModel], tensors: Mapping[str, Tensor], facts: Mapping[str, Any]
+) -> None:
+    """Put the averages and optimisers of a stage back to where `save_state` saw them."""
+    if not facts["epoch"]:
+        return
+    for name, average in averages.items():
+        average.load_state_dict(checkpoint.under(f"average/{name}/", tensors))
+    for name, optimizer in stage.optimizers.items():
+        moments = checkpoint.under(f"optimizer/{name}/", tensors)
+        optimizer.load_state_dict(checkpoint.unpack_optimizer(moments, facts["optimizers"][name]))
+
+
+def keep_best(
+    out: Path, children: Mapping[str, nn.Module], stage: str, epoch: int, validation: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Keep the present weights in OUT/best.safetensors if no epoch before was better on the validation files.
+
+    What counts is the mean of the files' accuracies; of equals the later epoch stays.
+    """
+    accuracy = statistics.fmean(figures["accuracy"] for figures in validation.values())
+    path = out / BEST
+    if path.exists() and checkpoint.read_tensors(path)[1]["accuracy"] > accuracy:
+        return
+    tensors = {f"{name}.{key}": value for name, child in children.items() for key, value in child.state_dict().items()}
+    checkpoint.write_tensors(path, tensors, {"stage": stage, "epoch": epoch, "accuracy": accuracy})
+
+
+def take_best(out: Path, method: Method) -> dict[str, Any] | None:
+    """Put the best epoch's weights into `method` and say which epoch that was; None where no epoch was run."""
+    path = out / BEST
+    if not path.exists():
+        return None
+    tensors, facts = checkpoint.read_tensors(path)
+    method.load_state_dict(tensors)
+    return {key: facts[key] for key in ("stage", "epoch", "accuracy")}

@@ -1,0 +1,3 @@
+"""The version of deadpan."""
+
+__version__ = "0.1.0"
