@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny_model import comparing_model, tiny_model
-
-PHOTOS = Path(__file__).parent.parent / "examples" / "photos"
+from tests.support.photos import PHOTOS
+from tests.support.tiny_model import comparing_model, tiny_model
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from deadpan.cli.main import main
-from tests.ckplus_tree import write_ckplus_tree
+from tests.support.ckplus_tree import write_ckplus_tree
 
 TINY = ("--width", "0.125", "--batch-size", "16", "--precision", "32-true", "--threads", "1")
 EPOCHS = {

@@ -12,7 +12,7 @@ import torch
 
 from deadpan.expressions import EXPRESSIONS
 from deadpan.models import released
-from tests.test_methods import make_batch
+from tests.support.methods import make_batch
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 

@@ -1,0 +1,94 @@
+"""What ships: mirrored answers, offsets, and a file that says what it is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from deadpan.expressions import EXPRESSIONS
+from deadpan.methods.layers import DeadZone
+from deadpan.release.calibration import balanced_offsets, calibrate
+from deadpan.release.export import export
+from deadpan.release.onnx_file import to_onnx
+from deadpan.release.released import Released
+from deadpan.training.checkpoint import build, save_method
+from tests.support.methods import make_batch, small
+
+
+def test_released_answers_are_the_mean_of_face_and_mirror_image() -> None:
+    method = small("cnn").eval()
+    image = make_batch(64, 3).image
+    answer = Released(method, flip=True)(image).logits.exp()
+    mean = (method(image).logits.softmax(1) + method(image.flip(3)).logits.softmax(1)) / 2
+    assert torch.allclose(answer, mean, atol=1e-6)
+    assert torch.allclose(Released(method, flip=False)(image).logits.softmax(1), method(image).logits.softmax(1))
+
+
+def test_neutral_faces_are_averaged_over_the_mirror_and_kept_by_their_strength() -> None:
+    method = small("derl").eval()
+    image = make_batch(64, 2).image
+    both = (method(image).neutral + method(image.flip(3)).neutral.flip(3)) / 2
+    assert torch.allclose(Released(method, flip=True)(image).neutral, both, atol=1e-6)
+    kept = Released(method, flip=True, strength=0.25)(image).neutral
+    assert torch.allclose(kept, 0.75 * image + 0.25 * both, atol=1e-6)
+    change = 0.25 * (both - image)
+    width = change.abs().mean().item() / 1.5
+    left = Released(method, flip=True, strength=0.25, dead_zone=width).eval()(image).neutral - image
+    assert torch.allclose(left, DeadZone(width).eval()(change), atol=1e-6)
+    assert left.abs().sum() < change.abs().sum()
+
+
+def test_what_is_called_neutral_is_left_alone() -> None:
+    method = small("derl").eval()
+    image = make_batch(64, 3).image
+    whole = Released(method, flip=False).eval()(image)
+    called = whole.logits.softmax(1)[:, method.expressions.index("neutral")]  # (3,)
+    weight = 0.5 / called.median().item()  # one face loses more than half of its change, one less
+    left = Released(method, flip=False, leave_neutral=weight).eval()(image)
+    share = (1 - weight * called).clamp(min=0).view(-1, 1, 1, 1)
+    assert share.min() < 0.5 < share.max()
+    assert torch.equal(left.logits, whole.logits)
+    assert torch.allclose(left.neutral - image, share * (whole.neutral - image), atol=1e-6)
+    sure = Released(method, flip=False, leave_neutral=1 / called.min().item()).eval()(image)
+    assert torch.allclose(sure.neutral, image, atol=1e-6)
+    with pytest.raises(ValueError, match="leave_neutral must be at least 0; got -1"):
+        Released(method, flip=False, leave_neutral=-1)
+    without = type(method)(method.config, ("anger", "happiness"))
+    with pytest.raises(ValueError, match="leave_neutral needs neutral among the expressions: anger, happiness"):
+        Released(without, flip=False, leave_neutral=1)
+
+
+def test_offsets_move_the_border_to_where_both_expressions_are_recalled_alike() -> None:
+    generator = torch.Generator().manual_seed(0)
+    truth = torch.cat([torch.zeros(3000), torch.ones(1500), torch.full((20,), 2.0)]).long()
+    logits = torch.zeros(len(truth), 3)
+    logits[:, 1] = torch.randn(len(truth), generator=generator) + 2 * (truth == 1) - 3  # mild: nearly always neutral
+    offsets = balanced_offsets(logits, torch.eye(3)[truth])
+    assert offsets[2] == 0
+    assert offsets[:2].sum().abs() < 1e-5
+    answer = (logits + offsets)[:, :2].argmax(1)
+    recall = [(answer[truth == k] == k).float().mean().item() for k in (0, 1)]
+    assert recall[0] == pytest.approx(recall[1], abs=0.05)
+    assert min(recall) > 0.8
+    with pytest.raises(ValueError, match="two expressions with 1000 pictures"):
+        balanced_offsets(logits[:3500], torch.eye(3)[truth[:3500]])
+
+
+def test_the_file_names_no_path_of_the_machine_that_exported_it() -> None:
+    data = to_onnx(small("derl").eval(), 64).SerializeToString()
+    assert b"site-packages" not in data
+    assert str(Path(__file__).parents[2]).encode() not in data
+
+
+def test_calibration_stands_in_the_card(drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_method(tmp_path / "model.safetensors", "cnn", build("cnn", {"width": 0.125}, EXPRESSIONS), {})
+    monkeypatch.setattr("deadpan.release.export.calibrate", lambda module, table: module.offsets.fill_(0.5))
+    _, card = export(tmp_path, tmp_path / "named.onnx", calibration=str(drawn))
+    facts = json.loads(card.read_text())
+    assert facts["name"] == "named"
+    assert facts["calibration"] == drawn.name
+    assert facts["offsets"]["fear"] == 0.5
+    assert calibrate.__doc__
