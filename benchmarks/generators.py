@@ -35,10 +35,10 @@ from deadpan.loading.batches import ordered
 from deadpan.method import Batch, Stage
 from deadpan.methods import METHODS
 from deadpan.methods.derl import DeRL, DeRLConfig, Generator
+from deadpan.pixels import to_pixels
 from deadpan.preparation.table import open_data
 from deadpan.release.export import export
 from deadpan.training.config import TrainingConfig
-from deadpan.training.sheets import to_pixels
 from deadpan.training.train import train
 
 
@@ -179,7 +179,7 @@ def still_read(predictor: Predictor, wild: str) -> tuple[float, float]:
         expressive = batch[batch.target.argmax(1) != predictor.expressions.index("neutral")]
         truth = [predictor.expressions[index] for index in expressive.target.argmax(1)]
         for faces in (answer(expressive).neutral, expressive.image):
-            read = reader.predict_faces(resized(to_pixels(faces), reader.image_size)).probabilities.argmax(1)
+            read = reader.predict_faces(resized(to_pixels(faces.numpy()), reader.image_size)).probabilities.argmax(1)
             hits.append([reader.expressions[index] == name for index, name in zip(read, truth, strict=True)])
     made, image = (float(np.mean(np.concatenate(hits[first::2]))) for first in (0, 1))
     return made, image

@@ -14,14 +14,17 @@ if TYPE_CHECKING:
     from deadpan.comparison.compare import Comparison, compare
     from deadpan.datasets import DATASETS
     from deadpan.datasets.sample import Sample
+    from deadpan.errors import DeadpanError
     from deadpan.evaluation.answers import Answers, read_answers
     from deadpan.evaluation.evaluate import evaluate
     from deadpan.evaluation.protocols import PROTOCOLS
     from deadpan.evaluation.record import Evaluation
+    from deadpan.evaluation.score import score
     from deadpan.expressions import EXPRESSIONS
     from deadpan.loading.augmentation import Augmentation
     from deadpan.method import Batch, Method, Prediction, Shown, Stage
     from deadpan.methods import METHODS
+    from deadpan.prediction.panel import draw_panel
     from deadpan.prediction.predictor import Predictor, load
     from deadpan.prediction.results import FaceResult, PhotographResult
     from deadpan.preparation.prepare import prepare
@@ -35,12 +38,14 @@ if TYPE_CHECKING:
 
 HOMES = {
     "DATASETS": "datasets",
+    "DeadpanError": "errors",
     "EXPRESSIONS": "expressions",
     "FaceResult": "prediction.results",
     "PhotographResult": "prediction.results",
     "Predictor": "prediction.predictor",
     "Sample": "datasets.sample",
     "__version__": "version",
+    "draw_panel": "prediction.panel",
     "load": "prediction.predictor",
     # from here on: pip install 'deadpan[train]'
     "Answers": "evaluation.answers",
@@ -63,6 +68,7 @@ HOMES = {
     "prepare": "preparation.prepare",
     "read_answers": "evaluation.answers",
     "read_table": "preparation.table",
+    "score": "evaluation.score",
     "synthesize": "synthetic.synthesize",
     "train": "training.train",
     "write_report": "report.page",
@@ -78,6 +84,7 @@ __all__ = [
     "Augmentation",
     "Batch",
     "Comparison",
+    "DeadpanError",
     "Evaluation",
     "FaceResult",
     "FaceTable",
@@ -92,12 +99,14 @@ __all__ = [
     "TrainingConfig",
     "__version__",
     "compare",
+    "draw_panel",
     "evaluate",
     "export",
     "load",
     "prepare",
     "read_answers",
     "read_table",
+    "score",
     "synthesize",
     "train",
     "write_report",

@@ -63,14 +63,10 @@ def _threads(work: Work, indices: Sequence[int], width: int) -> Iterator[tuple[i
 def _in_process(work: Work, index: int) -> None:
     """A process of its own: one that is killed takes no other fold with it. Spawned, as on every system."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        pool.submit(_alone, work, index).result()
+        pool.submit(work, index).result()
 
 
-def _alone(work: Work, index: int) -> None:
-    """Inside a process that shares the machine with others: one thread."""
-    import torch
-
-    torch.set_num_threads(1)
+def _call(work: Work, index: int) -> None:
     work(index)
 
 
@@ -87,7 +83,7 @@ def _cluster(address: str, gpu: bool) -> Iterator[Callable[[Work, int], Any]]:
     if own:
         ray.init(address=address, include_dashboard=False if address == "local" else None, log_to_driver=False)
     gpus = 1 if gpu and ray.cluster_resources().get("GPU") else 0  # type: ignore[no-untyped-call]
-    task = ray.remote(_alone).options(num_cpus=1, num_gpus=gpus, max_retries=0)
+    task = ray.remote(_call).options(num_cpus=1, num_gpus=gpus, max_retries=0)
     try:
         yield lambda work, index: ray.get(task.remote(work, index))
     finally:

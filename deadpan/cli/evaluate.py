@@ -22,9 +22,17 @@ def score(
     json: Annotated[Path | None, Parameter(help="Also write the figures to this file.")] = None,
 ) -> None:
     """Measure a trained model on prepared faces that it was not trained on."""
-    from deadpan.evaluation.score import score_files
+    from rich.console import Console
 
-    score_files(model, data, json)
+    from deadpan.cli.terminal import print_scores
+    from deadpan.evaluation.score import score as measure
+    from deadpan.files import write_json
+
+    measured = measure(model, data)
+    print_scores(model, measured, Console())
+    if json is not None:
+        figures = {name: {reading: each.summary() for reading, each in of.items()} for name, of in measured.items()}
+        write_json(json, figures)
 
 
 def compare(

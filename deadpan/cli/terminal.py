@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -13,6 +13,9 @@ from deadpan.datasets import DATASETS
 from deadpan.datasets.check import Check
 from deadpan.models import ModelError, card, is_intact, released
 from deadpan.prediction.results import FaceResult, PhotographResult
+
+if TYPE_CHECKING:
+    from deadpan.metrics.measurement import Measurement
 
 BAR = 24  # characters for a probability of 1
 
@@ -133,6 +136,15 @@ def _is_long(value: object) -> bool:
 
 def _line(value: object) -> str:
     return ", ".join(f"{key}: {inner}" for key, inner in value.items()) if isinstance(value, Mapping) else str(value)
+
+
+def print_scores(model: str, measured: Mapping[str, Mapping[str, Measurement]], console: Console) -> None:
+    """Print what `deadpan score` measured: a line of figures and a line of recalls for each file and reading."""
+    for name, readings in measured.items():
+        for reading, each in readings.items():
+            recalls = ", ".join(f"{key} {value:.3f}" for key, value in each.classification.recall.items())
+            for line in (f"{model} on {name}, {reading}: {each.brief()}", f"  recall {recalls}"):
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def print_evaluation(facts: Mapping[str, Any], readings: Mapping[str, Any], console: Console) -> None:

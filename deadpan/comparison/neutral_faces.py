@@ -9,13 +9,13 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from deadpan.comparison.identity import Identity
 from deadpan.evaluation.answers import Answers
 from deadpan.loading.batches import ordered
 from deadpan.metrics.measurement import Answer
 from deadpan.metrics.neutral_faces import Faces, Similarity, compare_kinds
+from deadpan.pixels import to_network
 from deadpan.prediction.predictor import Predictor
 from deadpan.preparation.table import FaceTable
 
@@ -39,8 +39,9 @@ def compare_answers(answers: Answers, similarity: Similarity | None) -> dict[str
     def parts() -> Iterator[Faces]:
         for start in range(0, len(rows), CHUNK):
             some = rows[start : start + CHUNK]
-            image, neutral = to_network(answers.images[some]), to_network(answers.true_neutral[some])
-            yield Faces(image, neutral, to_network(made[some]), at_rest[some])
+            pictures = (answers.images, answers.true_neutral, made)
+            image, neutral, generated = (torch.from_numpy(to_network(each[some])) for each in pictures)
+            yield Faces(image, neutral, generated, at_rest[some])
 
     return compare_kinds(parts(), similarity)
 
@@ -78,11 +79,6 @@ def chosen(answers: Answers, mask: NDArray[np.bool_], limit: int) -> NDArray[np.
     rows = np.flatnonzero(mask)
     rows = rows[np.argsort(answers.names[rows], kind="stable")]
     return rows[np.sort(np.random.default_rng(0).permutation(len(rows))[:limit])]
-
-
-def to_network(pixels: NDArray[np.uint8]) -> Tensor:
-    """(N, S, S, 3) uint8 -> (N, 3, S, S) in [-1, 1]."""
-    return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def resized(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from deadpan.errors import DeadpanError
 from deadpan.expressions import EXPRESSIONS
 
 
-class DatasetError(ValueError):
+class DatasetError(DeadpanError):
     """A data set is absent or not in the expected form; the message says what was expected and what to do."""
 
 

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from deadpan.errors import DeadpanError
 from deadpan.files import replacing
 from deadpan.metrics.classification import Classification
 
@@ -20,7 +21,7 @@ FORMAT = 1
 METADATA_KEY = b"deadpan-answers"
 
 
-class AnswersError(ValueError):
+class AnswersError(DeadpanError):
     """A file of answers that cannot be read, or answers that do not belong together."""
 
 

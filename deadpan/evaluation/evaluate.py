@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 
 from deadpan.evaluation.answers import joined, write_answers
 from deadpan.evaluation.fold_tables import Material, gather
@@ -77,7 +78,11 @@ def absolute(evaluation: Evaluation) -> Evaluation:
 
 
 def run_fold_apart(evaluation: Evaluation, index: int) -> None:
-    """`run_fold` in a process of its own; what training says goes to output.txt in the fold's folder."""
+    """`run_fold` in a process of its own; what training says goes to output.txt in the fold's folder.
+
+    On one thread, since the process shares the machine with those of other folds.
+    """
+    torch.set_num_threads(1)
     path = evaluation.folder(index) / "output.txt"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file, contextlib.redirect_stderr(file):

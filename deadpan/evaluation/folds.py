@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from deadpan.errors import DeadpanError
 from deadpan.preparation.table import Rows
 
 
-class FoldError(ValueError):
+class FoldError(DeadpanError):
     """Folds that cannot be made, or that would have a person on both sides."""
 
 

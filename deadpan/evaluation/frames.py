@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from deadpan.errors import DeadpanError
 from deadpan.preparation.table import FaceTable, Mask
 
 
-class FramesError(ValueError):
+class FramesError(DeadpanError):
     """A prepared file without the pictures that a protocol uses; the text says how to prepare them."""
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from deadpan.errors import DeadpanError
 from deadpan.evaluation.folds import (
     Fold,
     FoldError,
@@ -43,7 +44,7 @@ SINGLE = "single pictures"
 FRAMES = "single frames; sequences by majority and by mean log-probability beside them"
 
 
-class ProtocolError(ValueError):
+class ProtocolError(DeadpanError):
     """A protocol that does not exist, or data that it is not for."""
 
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from deadpan.evaluation.trained_model import released_answer
-from deadpan.files import replacing
-from deadpan.metrics.measurement import Answer, measure
-from deadpan.prediction.predictor import Predictor
+from deadpan.evaluation.trained_model import open_model
+from deadpan.metrics.measurement import Measurement, measure
 from deadpan.preparation.table import FaceTable, open_data
 
 
@@ -24,34 +20,18 @@ def readings(table: FaceTable) -> dict[str, FaceTable]:
     return {"majority": table.take(clear), "plurality": table}
 
 
-def score_files(model: str, data: Sequence[str], out: Path | None = None) -> dict[str, Any]:
-    """Measure a released model, a model file or a run on prepared files and print each reading's figures.
+def score(model: str | Path, data: Sequence[str | Path]) -> dict[str, dict[str, Measurement]]:
+    """Measure a released model, a model file or a finished run on prepared files: {"FILE@SPLIT": {reading: ...}}.
 
-    Returns what is written to `out`: {"FILE@SPLIT": {reading: figures}}.
+    ValueError for two files of one name, which would share a line.
     """
-    if (Path(model) / "model.safetensors").exists():
-        from deadpan.training.checkpoint import load_method
-
-        method, _ = load_method(Path(model))
-        answer: Answer = method.predict
-        generates, expressions = method.generates, method.expressions
-        size = method.config.image_size
-    else:
-        predictor = Predictor(model)
-        answer, generates = released_answer(predictor), predictor.generates
-        expressions, size = predictor.expressions, predictor.image_size
-    figures: dict[str, Any] = {}
-    if len({Path(spec).name for spec in data}) < len(data):
-        raise ValueError(f"two files of one name would share a line; score them apart: {', '.join(data)}")
-    for spec in data:
-        table = open_data(spec, expressions, size)
-        entry = figures[Path(spec).name] = {}
-        for reading, part in readings(table).items():
-            measured = measure(answer, part, generates=generates)
-            entry[reading] = measured.summary()
-            print(f"{model} on {Path(spec).name}, {reading}: {measured.brief()}")
-            print("  recall " + ", ".join(f"{k} {v:.3f}" for k, v in measured.classification.recall.items()))
-    if out is not None:
-        with replacing(out) as partial:
-            partial.write_text(json.dumps(figures, indent=1) + "\n")
-    return figures
+    names = [Path(spec).name for spec in data]
+    if len(set(names)) < len(names):
+        raise ValueError(f"two files of one name would share a line; score them apart: {', '.join(map(str, data))}")
+    opened = open_model(model)
+    measured: dict[str, dict[str, Measurement]] = {}
+    for spec, name in zip(data, names, strict=True):
+        table = open_data(str(spec), opened.expressions, opened.image_size)
+        parts = readings(table).items()
+        measured[name] = {reading: measure(opened.answer, part, generates=opened.generates) for reading, part in parts}
+    return measured

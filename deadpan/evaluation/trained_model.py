@@ -16,11 +16,11 @@ from deadpan.evaluation.folds import FoldError, check_unseen
 from deadpan.loading.batches import ordered
 from deadpan.method import Batch, Prediction
 from deadpan.metrics.measurement import Answer
-from deadpan.models import ModelError, card
+from deadpan.models import ModelError, card, released
+from deadpan.pixels import to_network, to_pixels
 from deadpan.prediction.predictor import Predictor
 from deadpan.preparation.table import FaceTable, subjects_of
 from deadpan.training.checkpoint import load_method
-from deadpan.training.sheets import to_pixels
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class TrainedModel:
     def answer_pixels(self, expressions: tuple[str, ...], pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Probabilities (N, K) among `expressions` of (N, S, S, 3) uint8 pictures of whom nothing else is known."""
         count = len(pixels)
-        image = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 127.5 - 1  # (N, 3, S, S)
+        image = torch.from_numpy(to_network(pixels))  # (N, 3, S, S)
         unknown = torch.full((count, 68, 2), torch.nan)
         target, nobody = torch.zeros(count, len(self.expressions)), torch.full((count,), -1)
         nothing = torch.zeros(count, dtype=torch.bool)
@@ -65,21 +65,23 @@ class TrainedModel:
             )
 
 
-def open_model(path: Path) -> TrainedModel:
-    """The finished run in a folder, or an ONNX file with the card beside it."""
-    if path.is_dir():
+def open_model(model: str | Path) -> TrainedModel:
+    """A finished run by its folder, a released model by its name, or an ONNX file with the card beside it.
+
+    CheckpointError for a folder that holds no finished run, ModelError for a file or name that is no model.
+    """
+    path = Path(model)
+    if path.is_dir() and (str(model) not in released() or (path / "model.safetensors").exists()):
         method, facts = load_method(path)
         size = int(method.config.image_size)
         return TrainedModel(path, facts["method"], method.expressions, size, method.generates, method.predict, facts)
-    released = Predictor(path)
+    predictor = Predictor(model)
     try:
-        facts = card(path)
+        facts = card(model)
     except ModelError:
         facts = {}
-    answer = released_answer(released)
-    return TrainedModel(
-        path, released.method, released.expressions, released.image_size, released.generates, answer, facts
-    )
+    shape = (predictor.method, predictor.expressions, predictor.image_size, predictor.generates)
+    return TrainedModel(predictor.path, *shape, released_answer(predictor), facts)
 
 
 @torch.no_grad()
@@ -89,9 +91,9 @@ def collect_answers(model: TrainedModel, table: FaceTable, fold: str, batch_size
     for batch in ordered(table, batch_size):
         prediction = model.answer(batch)
         probabilities.append(model.among(table.expressions, prediction))
-        images.append(to_pixels(batch.image))
-        neutral.append(to_pixels(prediction.neutral))
-        true_neutral.append(to_pixels(batch.neutral))
+        images.append(to_pixels(batch.image.numpy()))
+        neutral.append(to_pixels(prediction.neutral.float().cpu().numpy()))
+        true_neutral.append(to_pixels(batch.neutral.numpy()))
         paired.append(batch.paired.numpy())
     return Answers(
         expressions=table.expressions,
@@ -114,11 +116,8 @@ def released_answer(predictor: Predictor) -> Answer:
     """A released model as something that answers batches; what is measured is then what ships."""
 
     def answer(batch: Batch) -> Prediction:
-        probabilities, neutral, _ = predictor.predict_faces(to_pixels(batch.image))
+        probabilities, neutral, _ = predictor.predict_faces(to_pixels(batch.image.cpu().numpy()))
         logits = torch.from_numpy(probabilities).clamp(min=1e-12).log()  # (N, K)
-        if neutral is None:
-            return Prediction(logits, batch.image)
-        pixels = torch.from_numpy(neutral).permute(0, 3, 1, 2)  # (N, 3, S, S)
-        return Prediction(logits, pixels / 127.5 - 1)
+        return Prediction(logits, batch.image if neutral is None else torch.from_numpy(to_network(neutral)))
 
     return answer

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from deadpan.errors import DeadpanError
 from deadpan.pixels import RGB
 
 MAX_PIXELS = 100_000_000
@@ -32,7 +33,7 @@ UPRIGHT = {
 EXIF_ORIENTATION = 0x0112
 
 
-class PhotographError(ValueError):
+class PhotographError(DeadpanError):
     """A file that cannot be read as a photograph; the text names the file and the reason."""
 
 

@@ -7,10 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from deadpan.errors import DeadpanError
+
 FOLDER = Path(__file__).parent
 
 
-class ModelError(ValueError):
+class ModelError(DeadpanError):
     """A model that does not exist, is damaged or was not made by deadpan; the text says which and what to do."""
 
 

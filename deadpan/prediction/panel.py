@@ -38,7 +38,7 @@ FULL_RESIDUE = 0.5
 """Residue that takes the brightest colour of the heat map; fixed, so that pictures can be compared."""
 
 
-def panel(photograph: RGB, faces: Sequence[FaceResult]) -> RGB:
+def draw_panel(photograph: RGB, faces: Sequence[FaceResult]) -> RGB:
     """Draw (H, W, 3) uint8: the photograph with its faces numbered, and a row for each face."""
     rows = min(len(faces), max(ROWS, math.ceil(math.sqrt(2.5 * len(faces)))))
     columns = math.ceil(len(faces) / rows) if faces else 0

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+from deadpan.errors import DeadpanError
 from deadpan.faces.alignment import align, centre
 from deadpan.faces.detection import CONFIDENCE, LONGEST_SIDE, Face, WholePicture, make_detector
 from deadpan.faces.photographs import PhotographError, check_photograph, read_photograph
@@ -23,7 +24,7 @@ BATCH = 64
 """Faces per run of the network: more is no faster on a CPU and only takes memory."""
 
 
-class RestFaceError(ValueError):
+class RestFaceError(DeadpanError):
     """A rest face that cannot be used, or a photograph that it cannot be used with."""
 
 

@@ -115,7 +115,7 @@ def neutral_faces(directory: Path) -> Writer:
 
 def panels(directory: Path) -> Writer:
     """A writer of NAME.panel.png with the photograph, its faces and what was read from each."""
-    from deadpan.prediction.panel import panel
+    from deadpan.prediction.panel import draw_panel
 
     names = Names()
 
@@ -125,6 +125,6 @@ def panels(directory: Path) -> Writer:
             target = directory / f"{name}.panel.png"
             if target.exists() and target.samefile(result.path):
                 raise ValueError(f"{target} is the photograph itself; give another --panel folder")
-            write_png(target, panel(read_photograph(result.path), result.faces))
+            write_png(target, draw_panel(read_photograph(result.path), result.faces))
 
     return write

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from deadpan.errors import DeadpanError
 from deadpan.expressions import check_expressions
 
 Rows = NDArray[np.int64]
@@ -41,7 +42,7 @@ def prepared_schema(about: dict[str, Any]) -> Any:
     return pa.schema(fields, {METADATA_KEY: json.dumps(about)})
 
 
-class TableError(ValueError):
+class TableError(DeadpanError):
     """A file of prepared faces that cannot be used; the message says what was expected and what to do."""
 
 

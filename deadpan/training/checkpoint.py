@@ -12,13 +12,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from deadpan.errors import DeadpanError
 from deadpan.files import replacing
 from deadpan.method import Method
 
 FORMAT = 1
 
 
-class CheckpointError(ValueError):
+class CheckpointError(DeadpanError):
     """A file that is no checkpoint of deadpan, or one of another format."""
 
 

@@ -7,16 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from deadpan.files import write_png
 from deadpan.method import Batch, Method
-
-
-def to_pixels(image: Tensor) -> NDArray[np.uint8]:
-    """(N, 3, S, S) in [-1, 1] -> (N, S, S, 3) uint8 RGB."""
-    pixels = ((image.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-    return np.asarray(pixels.permute(0, 2, 3, 1).cpu().numpy())
+from deadpan.pixels import to_pixels
 
 
 def sheet(rows: list[NDArray[np.uint8]], columns: int = 16, scale: int = 1) -> NDArray[np.uint8]:
@@ -37,9 +31,9 @@ def write_sheet(path: Path, method: Method, batch: Batch) -> None:
     """Write what `method` makes of a batch: image, generated neutral and, where any picture has one, true neutral."""
     was_training = method.training
     method.eval()
-    rows = [to_pixels(batch.image), to_pixels(method.predict(batch).neutral)]
+    shown = [batch.image, method.predict(batch).neutral]
     method.train(was_training)
     if batch.paired.any():
-        rows.append(to_pixels(torch.where(batch.paired.view(-1, 1, 1, 1), batch.neutral, torch.ones_like(batch.image))))
+        shown.append(torch.where(batch.paired.view(-1, 1, 1, 1), batch.neutral, torch.ones_like(batch.image)))
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_png(path, sheet(rows))
+    write_png(path, sheet([to_pixels(images.float().cpu().numpy()) for images in shown]))

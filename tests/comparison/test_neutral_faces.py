@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from deadpan.comparison.neutral_faces import chosen, compare_answers, expression_left, resized, to_network
+from deadpan.comparison.neutral_faces import chosen, compare_answers, expression_left, resized
 from deadpan.evaluation.answers import Answers
 from deadpan.prediction.predictor import Predictor
 from deadpan.prediction.results import Recognition
@@ -101,7 +101,5 @@ def test_the_choice_of_pictures_goes_by_name_and_not_by_order() -> None:
     assert sorted(chosen(answers, answers.paired, 100)) == np.flatnonzero(answers.paired).tolist()
 
 
-def test_pixels_on_their_way_to_networks() -> None:
-    pixels = np.array([0, 255], np.uint8).reshape(1, 1, 2, 1).repeat(3, 3).repeat(2, 1)
-    assert to_network(pixels)[0, 0].tolist() == [[-1, 1], [-1, 1]]
+def test_pictures_are_resized_for_the_judge() -> None:
     assert resized(np.full((2, 8, 8, 3), 7, np.uint8), 4).tolist() == np.full((2, 4, 4, 3), 7).tolist()

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from deadpan.cli.main import main
 from deadpan.comparison.identity import Identity
 from deadpan.comparison.neutral_faces import measure_neutral
-from deadpan.evaluation.score import score_files
+from deadpan.evaluation.score import score
 from deadpan.expressions import EXPRESSIONS
 from deadpan.loading.batches import ordered
 from deadpan.method import Batch, Prediction
@@ -68,14 +69,14 @@ def test_a_run_and_its_export_score_alike(drawn: Path, tmp_path: Path, capsys: p
     save_method(tmp_path / "model.safetensors", "derl", method, {})
     path, card_path = export(tmp_path, flip=False)
     out = tmp_path / "figures.json"
-    of_run = score_files(str(tmp_path), [str(drawn)])
-    of_file = score_files(str(path), [str(drawn)], out)
+    of_run, of_file = score(tmp_path, [drawn]), score(path, [drawn])
     assert of_run.keys() == of_file.keys() == {drawn.name}
-    run, file = of_run[drawn.name]["all"], of_file[drawn.name]["all"]
+    run, file = of_run[drawn.name]["all"].summary(), of_file[drawn.name]["all"].summary()
     assert file["accuracy"] == pytest.approx(run["accuracy"], abs=1 / 32)
     assert file["neutral_l1"] == pytest.approx(run["neutral_l1"], abs=0.004)  # a grey level is 1 / 255
-    assert json.loads(out.read_text()) == of_file
-    assert "accuracy" in capsys.readouterr().out
+    assert main(["score", str(path), str(drawn), "--json", str(out)]) == 0
+    assert json.loads(out.read_text()) == {drawn.name: {"all": file}}
+    assert f"accuracy {file['accuracy']:.4f}" in capsys.readouterr().out
     assert json.loads(card_path.read_text())["parity"] < 1e-3
 
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from deadpan.faces.photographs import read_photograph
-from deadpan.prediction.panel import ACCENT, FULL_RESIDUE, GAP, NOTES, PAPER, TILE, heat_map, panel
+from deadpan.prediction.panel import ACCENT, FULL_RESIDUE, GAP, NOTES, PAPER, TILE, draw_panel, heat_map
 from deadpan.prediction.predictor import Predictor
 
 
@@ -27,7 +27,7 @@ def holds(picture: np.ndarray, part: np.ndarray) -> bool:
 
 def test_one_face(model_file: Path, portrait: Path) -> None:
     faces = Predictor(model_file).predict(portrait)
-    drawn = panel(read_photograph(portrait), faces)
+    drawn = draw_panel(read_photograph(portrait), faces)
     assert drawn.dtype == np.uint8 and drawn.shape[1] > 2 * drawn.shape[0]
     residue_map = faces[0].residue_map
     assert residue_map is not None and holds(drawn, heat_map(residue_map, TILE))
@@ -36,26 +36,26 @@ def test_one_face(model_file: Path, portrait: Path) -> None:
 
 def test_no_neutral_face_is_narrower(model_file: Path, plain_model_file: Path, portrait: Path) -> None:
     pixels = read_photograph(portrait)
-    full, plain = (panel(pixels, Predictor(model).predict(pixels)) for model in (model_file, plain_model_file))
+    full, plain = (draw_panel(pixels, Predictor(model).predict(pixels)) for model in (model_file, plain_model_file))
     assert full.shape[1] - plain.shape[1] > 2 * TILE and full.shape[0] == plain.shape[0]
 
 
 def test_no_face() -> None:
-    drawn = panel(np.zeros((300, 500, 3), np.uint8), [])
+    drawn = draw_panel(np.zeros((300, 500, 3), np.uint8), [])
     assert count(drawn, ACCENT) == 0 and count(drawn, (32, 36, 44)) > 20  # the words
 
 
 @pytest.mark.parametrize("number", [2, 5, 6, 30])
 def test_many_faces_stay_within_a_screenlike_shape(model_file: Path, portrait: Path, number: int) -> None:
     pixels = read_photograph(portrait)
-    drawn = panel(pixels, Predictor(model_file).predict(pixels) * number)
+    drawn = draw_panel(pixels, Predictor(model_file).predict(pixels) * number)
     assert 1.2 < drawn.shape[1] / drawn.shape[0] < 4
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 900), (900, 3), (2000, 3000)])
 def test_odd_photographs(model_file: Path, size: tuple[int, int]) -> None:
     pixels = np.full((*size, 3), 80, np.uint8)
-    drawn = panel(pixels, [Predictor(model_file).predict_crop(pixels)])
+    drawn = draw_panel(pixels, [Predictor(model_file).predict_crop(pixels)])
     assert drawn.shape[1] < 1600 and tuple(drawn[0, 0]) == PAPER
 
 
@@ -68,7 +68,7 @@ def test_heat_map_is_fixed_and_rising() -> None:
 
 def test_saves_as_a_picture(tmp_path: Path, model_file: Path, girl: Path) -> None:
     pixels = read_photograph(girl)
-    Image.fromarray(panel(pixels, Predictor(model_file).predict(pixels))).save(tmp_path / "panel.png")
+    Image.fromarray(draw_panel(pixels, Predictor(model_file).predict(pixels))).save(tmp_path / "panel.png")
     assert (tmp_path / "panel.png").stat().st_size < 600_000
 
 
@@ -76,7 +76,7 @@ def test_what_the_model_can_show_stands_beside_the_bars(comparing_model_file: Pa
     pixels = read_photograph(portrait)
     plain = Predictor(comparing_model_file, rest_face=portrait).predict(pixels)
     full = Predictor(comparing_model_file, rest_face=portrait, show=True).predict(pixels)
-    drawn, without = panel(pixels, full), panel(pixels, plain)
+    drawn, without = draw_panel(pixels, full), draw_panel(pixels, plain)
     assert drawn.shape[1] - without.shape[1] == 2 * (TILE + GAP) + NOTES + GAP  # a picture, the shifts, the words
     other = np.asarray(full[0].shown["someone else"].value, np.uint8)
     assert holds(drawn, cv2.resize(other, (TILE, TILE), interpolation=cv2.INTER_CUBIC))
