@@ -78,3 +78,18 @@ for name in {[name.removesuffix(".__init__") for name in modules]!r}:
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_files_and_folders_keep_their_size() -> None:
+    long = {path.name: count for path in PACKAGE.rglob("*.py") if (count := len(path.read_text().splitlines())) > 450}
+    assert not long, f"longer than 450 lines: {long}"
+    for folder in [each for each in PACKAGE.iterdir() if each.name not in ("datasets", "synthetic")]:
+        assert len(list(folder.glob("*.py"))) <= 14, f"{folder.name} holds more than 14 files"
+
+
+def test_functions_stay_below_40_statements() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef):
+                count = sum(isinstance(inner, ast.stmt) for inner in ast.walk(node)) - 1
+                assert count <= 40, f"{path.relative_to(PACKAGE)}: {node.name} has {count} statements"

@@ -20,6 +20,7 @@ from deadpan.comparison.neutral_faces import compare_answers, expression_left
 from deadpan.comparison.reliability import reliability
 from deadpan.comparison.significance import bootstrap, mcnemar, people, per_unit, sign_flips, units
 from deadpan.comparison.subgroups import subgroups
+from deadpan.evaluation import record
 from deadpan.evaluation.answers import Answers, joined, read_answers
 from deadpan.evaluation.sequences import RULES, decide
 from deadpan.version import __version__
@@ -59,8 +60,8 @@ def load_run(folder: Path) -> Evaluated:
     if not path.is_file():
         raise ValueError(f"{folder} holds no evaluation.json; `deadpan evaluate ... --out {folder}` writes one")
     facts = _json(path)
-    if facts.get("format") != FORMAT:
-        raise ValueError(f"{path} has format {facts.get('format')}, this deadpan reads {FORMAT}: evaluate again")
+    if facts.get("format") != record.FORMAT:
+        raise ValueError(f"{path} has format {facts.get('format')}, this deadpan reads {record.FORMAT}: evaluate again")
     folds = {each.parent: _json(each) for each in sorted(folder.glob("folds/*/fold.json"), key=_fold_number)}
     done = {each: fold["name"] for each, fold in folds.items() if fold["status"] == "done"}
     if not done:

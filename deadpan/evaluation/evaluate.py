@@ -13,7 +13,8 @@ import numpy as np
 import torch
 
 from deadpan.evaluation.answers import joined, write_answers
-from deadpan.evaluation.fold_tables import Material, gather
+from deadpan.evaluation.fold_tables import FoldTables, gather
+from deadpan.evaluation.protocols import find
 from deadpan.evaluation.record import Evaluation, command_line, fold_facts, recipe, summarise, write_fold
 from deadpan.evaluation.robustness import measure_robustness
 from deadpan.evaluation.trained_model import collect_answers, open_model
@@ -30,29 +31,29 @@ def evaluate(evaluation: Evaluation, jobs: int = 1, ray: str | None = None) -> l
     The same evaluation in the same folder goes on where it stopped; another one there is refused. ValueError for data,
     settings or people that do not fit, before anything is written.
     """
-    material = prepare(evaluation)
+    tables = open_tables(evaluation)
     if evaluation.model is None:
-        checkpoint.build(evaluation.method, dataclasses.asdict(evaluation.config), material.table.expressions)
-    claim(evaluation.out, recipe(evaluation, material), resume=True)
-    indices = [index for index in range(len(material.folds)) if fold_facts(evaluation, index).get("status") != "done"]
+        checkpoint.build(evaluation.method, dataclasses.asdict(evaluation.config), tables.table.expressions)
+    claim(evaluation.out, recipe(evaluation, tables), resume=True)
+    indices = [index for index in range(len(tables.folds)) if fold_facts(evaluation, index).get("status") != "done"]
     if jobs == 1 and ray is None:
-        work = partial(run_fold, absolute(evaluation), material=material)
+        work = partial(run_fold, absolute(evaluation), tables=tables)
     else:
         work = partial(run_fold_apart, absolute(evaluation))
     gpu = evaluation.training.accelerator not in ("cpu", "mps")
-    summarise(evaluation, material)
+    summarise(evaluation, tables)
     for index, error in run_folds(work, indices, jobs, ray, gpu=gpu):
         if error is not None:
-            write_fold(evaluation, material, index, "failed", error, 0.0)
-        summarise(evaluation, material)
-    return [fold_facts(evaluation, index) for index in range(len(material.folds))]
+            write_fold(evaluation, tables, index, "failed", error, 0.0)
+        summarise(evaluation, tables)
+    return [fold_facts(evaluation, index) for index in range(len(tables.folds))]
 
 
-def prepare(evaluation: Evaluation) -> Material:
+def open_tables(evaluation: Evaluation) -> FoldTables:
     """Open the data of an evaluation, with every check that nobody is on both sides."""
     model = None if evaluation.model is None else open_model(evaluation.model)
     return gather(
-        evaluation.protocol,
+        find(evaluation.protocol),
         evaluation.data,
         model.image_size if model else evaluation.config.image_size,
         evaluation.folds,
@@ -89,18 +90,18 @@ def run_fold_apart(evaluation: Evaluation, index: int) -> None:
         run_fold(evaluation, index)
 
 
-def run_fold(evaluation: Evaluation, index: int, material: Material | None = None) -> None:
+def run_fold(evaluation: Evaluation, index: int, tables: FoldTables | None = None) -> None:
     """Train one fold, or go on with it, and write its answers; fold.json comes last."""
     begun = time.perf_counter()
-    material = material or prepare(evaluation)
+    tables = tables or open_tables(evaluation)
     folder = evaluation.folder(index)
     (folder / "fold.json").unlink(missing_ok=True)
-    model = material.model or open_model(train_fold(evaluation, material, index).parent)
-    name = material.folds[index].name
-    parts = [collect_answers(model, table, name) for table in material.tested(index)]
+    model = tables.model or open_model(train_fold(evaluation, tables, index).parent)
+    name = tables.folds[index].name
+    tested = tables.tested(index)
+    parts = [collect_answers(model, table, name) for table in tested]
     if len(parts) > 1:  # two data sets may have pictures of one name
-        tables = material.tested(index)
-        named = [np.char.add(f"{table.dataset}/", part.names) for table, part in zip(tables, parts, strict=True)]
+        named = [np.char.add(f"{table.dataset}/", part.names) for table, part in zip(tested, parts, strict=True)]
         parts = [dataclasses.replace(part, names=names) for part, names in zip(parts, named, strict=True)]
     answers = joined(parts)
     write_answers(folder / "answers.parquet", answers)
@@ -109,23 +110,23 @@ def run_fold(evaluation: Evaluation, index: int, material: Material | None = Non
         answer = partial(model.answer_pixels, answers.expressions)
         found = measure_robustness(answer, answers.images, truth, evaluation.robustness)
         write_json(folder / "robustness.json", found)
-    write_fold(evaluation, material, index, "done", None, time.perf_counter() - begun)
+    write_fold(evaluation, tables, index, "done", None, time.perf_counter() - begun)
 
 
-def train_fold(evaluation: Evaluation, material: Material, index: int) -> Path:
+def train_fold(evaluation: Evaluation, tables: FoldTables, index: int) -> Path:
     """Train on the fold's people and the extra data, from where it stopped; returns the path of the weights."""
     name = Path(evaluation.data).name
     keep: Literal["last", "best"] = "best" if evaluation.inner else "last"
     return train(
         evaluation.method,
         evaluation.config,
-        {f"{name}@training": material.training(index), **material.extra},
+        {f"{name}@training": tables.training(index), **tables.extra},
         evaluation.folder(index) / "run",
         dataclasses.replace(evaluation.training, keep=keep),
         augmentation=evaluation.augmentation,
-        expressions=material.table.expressions,
-        validation={f"{name}@validation": material.validation(index)} if evaluation.inner else (),
+        expressions=tables.table.expressions,
+        validation={f"{name}@validation": tables.validation(index)} if evaluation.inner else (),
         start=evaluation.start,
         resume=True,
-        command=f"{command_line(evaluation)}  # fold {material.folds[index].name}",
+        command=f"{command_line(evaluation)}  # fold {tables.folds[index].name}",
     )

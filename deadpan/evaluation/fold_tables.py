@@ -9,7 +9,7 @@ from typing import Any
 
 from deadpan.evaluation.folds import Fold, FoldError, check_unseen
 from deadpan.evaluation.frames import every
-from deadpan.evaluation.protocols import ProtocolError, divide, find, occurring, select
+from deadpan.evaluation.protocols import Protocol, ProtocolError, divide, occurring, select
 from deadpan.evaluation.trained_model import TrainedModel
 from deadpan.expressions import EXPRESSIONS
 from deadpan.loading.pairing import with_neutral_faces
@@ -18,9 +18,10 @@ from deadpan.training.provenance import read_provenance
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
-    """The pictures of a protocol, divided; `tests` are other data sets, which the one fold of "other data" tests."""
+class FoldTables:
+    """The pictures of a protocol, divided into folds; `tests` are the other data sets of a protocol that has some."""
 
+    protocol: Protocol
     table: FaceTable
     folds: tuple[Fold, ...]
     tests: tuple[FaceTable, ...] = ()
@@ -49,7 +50,7 @@ class Material:
 
 
 def gather(
-    protocol: str,
+    protocol: Protocol,
     data: str,
     image_size: int,
     count: int,
@@ -59,12 +60,12 @@ def gather(
     extra: Sequence[str],
     start: Path | None,
     model: TrainedModel | None,
-) -> Material:
+) -> FoldTables:
     """Open everything, divide it, and refuse a person or a picture on both sides of any fold (FoldError)."""
-    elsewhere = find(protocol).division == "other data"
+    elsewhere = protocol.division == "other data"
     if elsewhere != bool(test):
         wanted = "tests on other data: name it with --test" if elsewhere else "divides DATA itself: --test is for cross"
-        raise ProtocolError(f"{protocol} {wanted}")
+        raise ProtocolError(f"{protocol.name} {wanted}")
     opened = [open_data(spec, None, image_size) for spec in (data, *test)]
     classes = common(protocol, opened, model)
     table, *tests = [select(protocol, each, classes) for each in opened]
@@ -72,21 +73,21 @@ def gather(
     if len(beside) < len(extra):
         raise ValueError(f"two of the extra files have one name: {', '.join(extra)}")
     folds = tuple(divide(protocol, table, count, inner=inner))
-    material = Material(table, folds, tuple(tests), beside, model)
+    tables = FoldTables(protocol, table, folds, tuple(tests), beside, model)
     before: list[str] = [] if start is None else read_provenance(start, image_size)["subjects"]
     for index in range(len(folds)):
-        check_fold(material, index, before)
-    return material
+        check_fold(tables, index, before)
+    return tables
 
 
-def common(protocol: str, tables: Sequence[FaceTable], model: TrainedModel | None) -> tuple[str, ...]:
+def common(protocol: Protocol, tables: Sequence[FaceTable], model: TrainedModel | None) -> tuple[str, ...]:
     """The expressions to tell apart: the protocol's, or those of all data and the model; ValueError if too few."""
-    fixed = find(protocol).classes
+    fixed = protocol.classes
     known = set(model.expressions) if model else set(EXPRESSIONS)
     if fixed:
         missing = [name for name in fixed if name not in known]
         if missing and model:
-            raise ProtocolError(f"{protocol} needs {', '.join(missing)}, which {model.path} does not know")
+            raise ProtocolError(f"{protocol.name} needs {', '.join(missing)}, which {model.path} does not know")
         return fixed
     for table in tables:
         known &= set(occurring(table))
@@ -101,15 +102,15 @@ def open_extra(spec: str, expressions: Sequence[str], image_size: int) -> FaceTa
     return alone(table, every(table))
 
 
-def check_fold(material: Material, index: int, before: Iterable[str]) -> None:
+def check_fold(tables: FoldTables, index: int, before: Iterable[str]) -> None:
     """Refuse people or pictures on both sides (FoldError); `before` are the people of the run that it starts from."""
-    held = [material.validation(index)] if len(material.folds[index].validation) else []
-    tested = [*material.tested(index), *held]
-    if material.model is not None:
+    held = [tables.validation(index)] if len(tables.folds[index].validation) else []
+    tested = [*tables.tested(index), *held]
+    if tables.model is not None:
         for table in tested:
-            material.model.check_unseen(table)
+            tables.model.check_unseen(table)
         return
-    learnt = [material.training(index), *material.extra.values()]
+    learnt = [tables.training(index), *tables.extra.values()]
     check_unseen({*named(learnt), *before}, named(tested))
     both = pictures(learnt) & pictures(tested)
     if both:

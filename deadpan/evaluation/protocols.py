@@ -71,6 +71,7 @@ class Protocol:
     splits: tuple[str, str] = ("", "")  # of "split": what trains and what is tested
     decision: str = SINGLE
     paper: tuple[Figure, ...] = ()
+    name: str = ""  # the word that users type; `find` fills it in
 
 
 PROTOCOLS: dict[str, Protocol] = {
@@ -199,16 +200,16 @@ def find(name: str) -> Protocol:
     """The protocol of that name; ProtocolError with the list for an unknown one."""
     if name not in PROTOCOLS:
         raise ProtocolError(f"unknown protocol {name!r}; known are {', '.join(PROTOCOLS)}")
-    return PROTOCOLS[name]
+    return replace(PROTOCOLS[name], name=name)
 
 
-def select(name: str, table: FaceTable, classes: Sequence[str] = ()) -> FaceTable:
+def select(protocol: Protocol, table: FaceTable, classes: Sequence[str] = ()) -> FaceTable:
     """The pictures of a table that the protocol uses, by name, over its expressions or those of `classes` that occur.
 
     Each comes with the person's neutral face where the data set has it. ProtocolError for a data set that the protocol
     is not for.
     """
-    protocol = find(name)
+    name = protocol.name
     if protocol.datasets and table.dataset not in protocol.datasets:
         fitting = [each for each, known in PROTOCOLS.items() if not known.datasets or table.dataset in known.datasets]
         raise ProtocolError(
@@ -229,12 +230,11 @@ def occurring(table: FaceTable) -> tuple[str, ...]:
     return tuple(name for index, name in enumerate(table.expressions) if index in shown)
 
 
-def divide(name: str, table: FaceTable, count: int = 10, *, inner: bool = False) -> list[Fold]:
+def divide(protocol: Protocol, table: FaceTable, count: int = 10, *, inner: bool = False) -> list[Fold]:
     """The protocol's folds of the pictures that `select` left; `inner` holds a part of the training out to validate.
 
     FoldError where people are unknown, too few, or on both sides. Of "other data" the one fold has nothing to test.
     """
-    protocol = find(name)
     subjects = subjects_of(table)
     names = [str(each) for each in table.names]
     if protocol.division == "people":
@@ -253,5 +253,5 @@ def divide(name: str, table: FaceTable, count: int = 10, *, inner: bool = False)
     counted = protocol.tested(table)
     folds = [replace(fold, test=fold.test[counted[fold.test]]) for fold in folds]
     if protocol.division != "other data" and not all(len(fold.test) for fold in folds):
-        raise FoldError(f"{table.path}: a fold of {name} has nothing to test")
+        raise FoldError(f"{table.path}: a fold of {protocol.name} has nothing to test")
     return folds

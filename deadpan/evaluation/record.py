@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from deadpan.evaluation.answers import joined, read_answers
-from deadpan.evaluation.fold_tables import Material
-from deadpan.evaluation.protocols import find
+from deadpan.evaluation.fold_tables import FoldTables
 from deadpan.evaluation.sequences import RULES as RULES_OF_SEQUENCES
 from deadpan.evaluation.sequences import decide
 from deadpan.files import write_json
@@ -89,19 +88,26 @@ def settings(evaluation: Evaluation) -> dict[str, Any]:
     return {"method": evaluation.method, **{key: dataclasses.asdict(value) for key, value in own.items()}}
 
 
-def recipe(evaluation: Evaluation, material: Material) -> dict[str, Any]:
-    """What decides the figures; OUT/config.json, by which a folder is known to be the same evaluation."""
+def described(evaluation: Evaluation, tables: FoldTables) -> dict[str, Any]:
+    """What config.json and evaluation.json both say."""
     return {
         **settings(evaluation),
         "model": str(evaluation.model) if evaluation.model else None,
-        "protocol": evaluation.protocol,
-        "folds": [fold.name for fold in material.folds],
         "selection": evaluation.rule,
-        "data": Path(evaluation.data).name,
-        "pictures": len(material.table),
-        "people": len(material.table.people),
-        "expressions": list(material.table.expressions),
+        "expressions": list(tables.table.expressions),
         "extra": [Path(spec).name for spec in evaluation.extra],
+    }
+
+
+def recipe(evaluation: Evaluation, tables: FoldTables) -> dict[str, Any]:
+    """What decides the figures; OUT/config.json, by which a folder is known to be the same evaluation."""
+    return {
+        **described(evaluation, tables),
+        "protocol": evaluation.protocol,
+        "folds": [fold.name for fold in tables.folds],
+        "data": Path(evaluation.data).name,
+        "pictures": len(tables.table),
+        "people": len(tables.table.people),
         "start": str(evaluation.start) if evaluation.start else None,
         "test": [Path(spec).name for spec in evaluation.test],
         "robustness": evaluation.robustness,
@@ -127,38 +133,34 @@ def fold_facts(evaluation: Evaluation, index: int) -> dict[str, Any]:
 
 
 def write_fold(
-    evaluation: Evaluation, material: Material, index: int, status: str, error: str | None, seconds: float
+    evaluation: Evaluation, tables: FoldTables, index: int, status: str, error: str | None, seconds: float
 ) -> None:
     """Write how a fold ended."""
-    ended = {"name": material.folds[index].name, "status": status, "error": error, "seconds": round(seconds, 1)}
-    write_json(evaluation.folder(index) / "fold.json", {**ended, **material.counts(index)})
+    ended = {"name": tables.folds[index].name, "status": status, "error": error, "seconds": round(seconds, 1)}
+    write_json(evaluation.folder(index) / "fold.json", {**ended, **tables.counts(index)})
 
 
-def summarise(evaluation: Evaluation, material: Material) -> None:
+def summarise(evaluation: Evaluation, tables: FoldTables) -> None:
     """Write OUT/evaluation.json anew: what was evaluated how, and the folds that have ended."""
-    protocol, model = find(evaluation.protocol), material.model
-    ended = [fold_facts(evaluation, index) for index in range(len(material.folds))]
-    tables = material.tests or (material.table,)
+    protocol, model = tables.protocol, tables.model
+    ended = [fold_facts(evaluation, index) for index in range(len(tables.folds))]
+    tested = tables.tests or (tables.table,)
     facts = {
         "format": FORMAT,
         "name": evaluation.out.resolve().name,
-        **settings(evaluation),
-        "model": str(evaluation.model) if evaluation.model else None,
         "command": command_line(evaluation),
+        **described(evaluation, tables),
         "protocol": {
-            "name": evaluation.protocol,
+            "name": protocol.name,
             "title": protocol.title,
             "decision": protocol.decision,
-            "classes": list(material.table.expressions),
+            "classes": list(tables.table.expressions),
             "source": protocol.source,
             "paper": [dataclasses.asdict(figure) for figure in protocol.paper],
         },
-        "selection": evaluation.rule,
-        "dataset": ", ".join(dict.fromkeys(table.dataset for table in tables)),
+        "dataset": ", ".join(dict.fromkeys(table.dataset for table in tested)),
         "data": [Path(spec).name for spec in (evaluation.data, *evaluation.test)],
-        "extra": [Path(spec).name for spec in evaluation.extra],
         "start": evaluation.start.name if evaluation.start else None,
-        "expressions": list(material.table.expressions),
         "folds": [each for each in ended if each],
     }
     if model is not None:

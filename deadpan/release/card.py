@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from deadpan.method import Method
+from deadpan.prediction.model_file import FORMAT
 
 
 def description(name: str, kind: str, method: Method) -> dict[str, Any]:
@@ -17,7 +18,7 @@ def description(name: str, kind: str, method: Method) -> dict[str, Any]:
     with torch.no_grad():
         shown = method.show(blank, blank)
     return {
-        "format": 1,
+        "format": FORMAT,
         "name": name,
         "method": kind,
         "expressions": list(method.expressions),

@@ -28,9 +28,12 @@ def average_towards(decay: float) -> Any:
     return update
 
 
-def start_averages(stage: Stage, children: Mapping[str, nn.Module], device: torch.device) -> dict[str, AveragedModel]:
+def start_averages(
+    stage: Stage, children: Mapping[str, nn.Module], decay: float, device: torch.device
+) -> dict[str, AveragedModel]:
     """A running average of each child that the stage names, starting from its present weights."""
-    return {name: AveragedModel(children[name], device, use_buffers=True) for name in stage.averaged}
+    update = average_towards(decay)
+    return {name: AveragedModel(children[name], device, None, update, use_buffers=True) for name in stage.averaged}
 
 
 @contextmanager

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,18 +24,18 @@ from deadpan.method import Batch, Method, Stage
 from deadpan.metrics.measurement import measure_method
 from deadpan.preparation.table import FaceTable
 from deadpan.training import checkpoint
-from deadpan.training.averages import average_towards, averaged, start_averages
+from deadpan.training.averages import averaged, start_averages
 from deadpan.training.config import TrainingConfig
 from deadpan.training.progress import epoch_progress
 from deadpan.training.provenance import provenance
-from deadpan.training.resume import BEST, keep_best, restore, save_state, take_best
+from deadpan.training.resume import BEST, STATE, keep_best, read_state, restore, save_state, take_best
 from deadpan.training.run_folder import forget_after, write_log
 from deadpan.training.sheets import write_sheet
 
 
 @dataclass
 class Run:
-    """A training under way: the method, where it stands and the folder that it writes."""
+    """A training under way: the method, its settings, its data and the folder that it writes."""
 
     name: str
     method: Method
@@ -44,76 +47,71 @@ class Run:
     console: Console = field(default_factory=lambda: Console(stderr=True))
 
 
+@dataclass(frozen=True)
+class StageRun:
+    """A stage under way: its batches, the method's children, and the running averages of those that it names."""
+
+    stage: Stage
+    index: int  # among the method's stages
+    logged: int  # epochs of the stages before it
+    batches: Batches
+    children: Mapping[str, nn.Module]
+    averages: Mapping[str, AveragedModel]
+    device: torch.device
+
+
 def fit(run: Run, recipe: Mapping[str, Any]) -> Path:
-    """Run every stage from where the last checkpoint left off."""
+    """Train every stage from where the last checkpoint left off, and return the path of the finished weights."""
     finished = run.out / "model.safetensors"
     if finished.exists():
         run.console.print(f"{run.out} is finished already")
         return finished
-    state = run.out / "state.safetensors"
-    tensors, facts = checkpoint.read_tensors(state) if state.exists() else ({}, {"stage": 0, "epoch": 0})
+    tensors, position = read_state(run.out)
     if tensors:
         run.method.load_state_dict(checkpoint.under("method/", tensors))
-    forget_after(run.out, facts)
+    forget_after(run.out, position)
+    with on_fabric(run) as (children, device):
+        stages = run.method.stages()
+        for index, stage in enumerate(stages[position["stage"] :], start=position["stage"]):
+            under_way = StageRun(
+                stage=stage,
+                index=index,
+                logged=sum(before.epochs for before in stages[:index]),
+                batches=stage_batches(run, index, device),
+                children=children,
+                averages=start_averages(stage, children, run.config.averaging, device),
+                device=device,
+            )
+            first = position["epoch"] if index == position["stage"] else 0
+            if first:
+                restore(stage, under_way.averages, tensors, position)
+            run_stage(run, under_way, first)
+    kept = take_best(run.out, run.method) if run.config.keep == "best" else None
+    checkpoint.save_method(finished, run.name, run.method, {**provenance(recipe, run.data), "kept": kept})
+    for name in (STATE, BEST):
+        (run.out / name).unlink(missing_ok=True)
+    return finished
+
+
+@contextmanager
+def on_fabric(run: Run) -> Iterator[tuple[dict[str, nn.Module], torch.device]]:
+    """Inside, Fabric holds the method's children; yields them and the device. Afterwards they are back on the CPU."""
     fabric = Fabric(accelerator=run.config.accelerator, devices=1, precision=run.config.precision)
     children = dict(run.method.named_children())
     for name, child in children.items():
         child.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         setattr(run.method, name, fabric.setup_module(child))
     run.method.backward = fabric.backward
-    stages = run.method.stages()
-    logged = facts.get("logged", 0)
-    for index, stage in enumerate(stages):
-        if index < facts["stage"]:
-            continue
-        averages = start_averages(stage, children, fabric.device)
-        first = 0
-        if index == facts["stage"] and tensors:
-            first = facts["epoch"]
-            restore(stage, averages, tensors, facts)
-        if stage.begin and first == 0 and stage.epochs:
-            stage.begin()
-        for epoch in range(first, stage.epochs):
-            logs = run_epoch(run, stage, index, epoch, children, averages, fabric.device)
-            last = epoch + 1 == stage.epochs
-            with averaged(children, averages):
-                seen = look(run, stage, epoch, last, fabric.device)
-                if run.config.keep == "best":
-                    keep_best(run.out, children, stage.name, epoch + 1, seen["validation"])
-            entry = {"stage": stage.name, "epoch": epoch + 1, **logs, **seen}
-            write_log(run.out, entry, run.console, tensorboard=run.config.tensorboard)
-            if last:
-                for name, average in averages.items():
-                    children[name].load_state_dict(average.module.state_dict())
-            position = {"stage": index + last, "epoch": 0 if last else epoch + 1, "logged": logged + 1}
-            save_state(state, children, stage, averages, position)
-            logged += 1
-        tensors = {}
+    yield children, fabric.device
     run.method.backward = Tensor.backward
     for name, child in children.items():
         setattr(run.method, name, child)
-    method = run.method.cpu()
-    kept = take_best(run.out, method) if run.config.keep == "best" else None
-    checkpoint.save_method(finished, run.name, method, {**provenance(recipe, run.data), "kept": kept})
-    for path in (state, run.out / BEST):
-        path.unlink(missing_ok=True)
-    return finished
+    run.method.cpu()
 
 
-def run_epoch(
-    run: Run,
-    stage: Stage,
-    index: int,
-    epoch: int,
-    children: Mapping[str, nn.Module],
-    averages: Mapping[str, AveragedModel],
-    device: torch.device,
-) -> dict[str, float]:
-    """One epoch of steps; returns the mean of what they logged, with throughput.
-
-    Every random number depends on (seed, stage, epoch) alone, so that an epoch repeats after a resume.
-    """
-    batches = Batches(
+def stage_batches(run: Run, index: int, device: torch.device) -> Batches:
+    """The batches of the method's stage `index`."""
+    return Batches(
         list(run.data.values()),
         stage_weights(run.config.weights, len(run.data), index),
         batch_size=run.config.batch_size,
@@ -125,38 +123,74 @@ def run_epoch(
         device=device,
         pictures_per_epoch=run.config.pictures_per_epoch or None,
     )
+
+
+def run_stage(run: Run, under_way: StageRun, first: int) -> None:
+    """Train the stage from epoch `first` on; its averages take the children's places when it ends."""
+    stage, children, averages = under_way.stage, under_way.children, under_way.averages
+    if stage.begin and first == 0 and stage.epochs:
+        stage.begin()
+    for epoch in range(first, stage.epochs):
+        logs = run_epoch(run, under_way, epoch)
+        last = epoch + 1 == stage.epochs
+        with averaged(children, averages):
+            seen = validate(run, stage, epoch, last, under_way.device)
+            if run.config.keep == "best":
+                keep_best(run.out, children, stage.name, epoch + 1, seen["validation"])
+        entry = {"stage": stage.name, "epoch": epoch + 1, **logs, **seen}
+        write_log(run.out, entry, run.console, tensorboard=run.config.tensorboard)
+        if last:
+            for name, average in averages.items():
+                children[name].load_state_dict(average.module.state_dict())
+        position = {
+            "stage": under_way.index + last,
+            "epoch": 0 if last else epoch + 1,
+            "logged": under_way.logged + epoch + 1,
+        }
+        save_state(run.out, children, stage, averages, position)
+
+
+def run_epoch(run: Run, under_way: StageRun, epoch: int) -> dict[str, float]:
+    """One epoch of steps; returns the mean of what they logged, with throughput.
+
+    Every random number depends on (seed, stage, epoch) alone, so that an epoch repeats after a resume.
+    FloatingPointError where a mean is not finite.
+    """
+    stage, index, batches = under_way.stage, under_way.index, under_way.batches
     paired_only = stage.rows == "paired"
     steps = batches.steps(paired_only)
     torch.manual_seed(run.config.seed * 1_000_000 + index * 10_000 + epoch)
-    rates = {name: optimizer.defaults["lr"] for name, optimizer in stage.optimizers.items()}
-    for average in averages.values():
-        average.multi_avg_fn = average_towards(run.config.averaging)
-    sums: dict[str, Tensor] = {}
-    counts: dict[str, int] = {}
+    sums: dict[str, Any] = {}
+    counts: Counter[str] = Counter()
     pictures, begun = 0, time.perf_counter()
     title = f"{stage.name} {epoch + 1}/{stage.epochs}"
     with epoch_progress(run.console, title, steps, further_epochs=stage.epochs - epoch - 1) as advance:
         for step, batch in enumerate(batches.epoch(1000 * index + epoch, paired_only)):
-            factor = stage.schedule((epoch + step / steps) / stage.epochs)
-            for name, optimizer in stage.optimizers.items():
-                for group in optimizer.param_groups:
-                    group["lr"] = rates[name] * factor
+            set_rates(stage, (epoch + step / steps) / stage.epochs)
             logged = stage.step(channels_last(batch))
-            for name, average in averages.items():
-                average.update_parameters(children[name])
+            for name, average in under_way.averages.items():
+                average.update_parameters(under_way.children[name])
             for key, value in logged.items():
-                sums[key] = sums.get(key, torch.zeros((), device=device)) + value
-                counts[key] = counts.get(key, 0) + 1
+                sums[key] = sums.get(key, 0) + value  # tensors: adding them does not wait for the device
+                counts[key] += 1
             pictures += len(batch)
             advance(len(batch))
     seconds = time.perf_counter() - begun
     means = {key: round(float(value) / counts[key], 6) for key, value in sums.items()}
-    bad = [key for key, value in means.items() if value != value or abs(value) == float("inf")]
-    if bad:
-        raise FloatingPointError(f"{bad[0]} became {means[bad[0]]} in {title}; lower the learning rate or use 32-true")
+    for key, mean in means.items():
+        if not math.isfinite(mean):
+            raise FloatingPointError(f"{key} became {mean} in {title}; lower the learning rate or use 32-true")
     rate = max(group["lr"] for optimizer in stage.optimizers.values() for group in optimizer.param_groups)
-    speed = {"learning_rate": rate, "pictures": pictures}
-    return {**means, **speed, "seconds": round(seconds, 1), "pictures_per_second": round(pictures / seconds)}
+    speed = {"seconds": round(seconds, 1), "pictures_per_second": round(pictures / seconds)}
+    return {**means, "learning_rate": rate, "pictures": pictures, **speed}
+
+
+def set_rates(stage: Stage, progress: float) -> None:
+    """Set every learning rate of the stage to what its schedule makes of it at `progress` in [0, 1]."""
+    factor = stage.schedule(progress)
+    for optimizer in stage.optimizers.values():
+        for group in optimizer.param_groups:
+            group["lr"] = optimizer.defaults["lr"] * factor
 
 
 def channels_last(batch: Batch) -> Batch:
@@ -177,8 +211,8 @@ def stage_weights(weights: Sequence[float], files: int, stage: int) -> list[floa
     return list(weights[start : start + files])
 
 
-def look(run: Run, stage: Stage, epoch: int, last: bool, device: torch.device) -> dict[str, Any]:
-    """Measure the validation files, and every few epochs write the sheet that a person looks at."""
+def validate(run: Run, stage: Stage, epoch: int, last: bool, device: torch.device) -> dict[str, Any]:
+    """Measure the validation files, and every few epochs write contact sheets of generated neutral faces."""
     logs: dict[str, Any] = {}
     for spec, table in run.validation.items():
         part = table.some(run.config.validation_pictures)

@@ -13,11 +13,18 @@ from torch.optim.swa_utils import AveragedModel
 from deadpan.method import Method, Stage
 from deadpan.training import checkpoint
 
+STATE = "state.safetensors"
 BEST = "best.safetensors"
 
 
+def read_state(out: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What `save_state` left in a run folder: tensors, and the position; nothing and the beginning of a new run."""
+    path = out / STATE
+    return checkpoint.read_tensors(path) if path.exists() else ({}, {"stage": 0, "epoch": 0, "logged": 0})
+
+
 def save_state(
-    path: Path,
+    out: Path,
     children: Mapping[str, nn.Module],
     stage: Stage,
     averages: Mapping[str, AveragedModel],
@@ -32,15 +39,13 @@ def save_state(
         for name, optimizer in stage.optimizers.items():
             moments, optimizers[name] = checkpoint.pack_optimizer(optimizer.state_dict())
             tensors |= {f"optimizer/{name}/{k}": v for k, v in moments.items()}
-    checkpoint.write_tensors(path, tensors, {**position, "optimizers": optimizers})
+    checkpoint.write_tensors(out / STATE, tensors, {**position, "optimizers": optimizers})
 
 
 def restore(
     stage: Stage, averages: Mapping[str, AveragedModel], tensors: Mapping[str, Tensor], facts: Mapping[str, Any]
 ) -> None:
     """Put the averages and optimisers of a stage back to where `save_state` saw them."""
-    if not facts["epoch"]:
-        return
     for name, average in averages.items():
         average.load_state_dict(checkpoint.under(f"average/{name}/", tensors))
     for name, optimizer in stage.optimizers.items():

@@ -60,8 +60,8 @@ def test_nobody_is_on_both_sides_or_it_is_an_error(name: str, inner: bool) -> No
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # folds of pictures warn
-                chosen = select(name, table)
-                folds = divide(name, chosen, count, inner=inner)
+                chosen = select(find(name), table)
+                folds = divide(find(name), chosen, count, inner=inner)
         except ValueError as error:
             assert str(error)
             return
@@ -122,14 +122,14 @@ def lab() -> list[dict[str, Any]]:
     ],
 )
 def test_frames_and_classes_of_ckplus(name: str, pictures: int, classes: int) -> None:
-    chosen = select(name, face_table("ckplus", lab()))
+    chosen = select(find(name), face_table("ckplus", lab()))
     assert len(chosen) == pictures and len(chosen.expressions) == classes
     assert list(chosen.names) == sorted(chosen.names)
 
 
 def test_each_peak_comes_with_the_first_frame_of_its_sequence() -> None:
     rows = lab()
-    chosen = select("ckplus-7", face_table("ckplus", rows[::-1]))
+    chosen = select(find("ckplus-7"), face_table("ckplus", rows[::-1]))
     assert (chosen.twin_index >= 0).all()
     number = {row["name"]: len(rows) - 1 - index for index, row in enumerate(rows)}  # what the pixels hold
     for row in range(len(chosen)):
@@ -162,11 +162,11 @@ def test_neutral_faces_of_the_same_view_else_of_the_person_else_none() -> None:
 def test_pictures_that_were_not_prepared_are_asked_for() -> None:
     peaks = [row for row in lab() if row["part"] != "onset"]
     with pytest.raises(FramesError, match="prepare it again with --all-frames"):
-        select("ckplus-7-all-frames", face_table("ckplus", peaks))
+        select(find("ckplus-7-all-frames"), face_table("ckplus", peaks))
     with pytest.raises(ProtocolError, match=r"mmi-6 is for mmi; ckplus.parquet holds ckplus, .* ckplus-7, .*subjects"):
-        select("mmi-6", face_table("ckplus", lab()))
+        select(find("mmi-6"), face_table("ckplus", lab()))
     with pytest.raises(ProtocolError, match="none of the pictures of kdef-7"):
-        select("kdef-7", face_table("kdef", [{"subject": "P", "expression": "fear", "view": "half"}]))
+        select(find("kdef-7"), face_table("kdef", [{"subject": "P", "expression": "fear", "view": "half"}]))
     with pytest.raises(ProtocolError, match="unknown protocol 'ckplus'; known are ckplus-7"):
         find("ckplus")
 
@@ -177,7 +177,11 @@ def test_the_two_readings_of_ferplus_train_on_the_same_pictures() -> None:
         for split in ("train", "public_test", "private_test")
         for index, word in enumerate(EXPRESSIONS)
     ]
-    folds = {name: divide(name, select(name, face_table("ferplus", rows)))[0] for name in PROTOCOLS if "ferp" in name}
+    folds = {
+        name: divide(find(name), select(find(name), face_table("ferplus", rows)))[0]
+        for name in PROTOCOLS
+        if "ferp" in name
+    }
     assert folds["ferplus-8"].train.tolist() == folds["ferplus-8-plurality"].train.tolist() == list(range(8))
     assert folds["ferplus-8"].test.tolist() == [9, 11, 13, 15]
     assert len(folds["ferplus-8-plurality"].test) == 8
@@ -185,8 +189,8 @@ def test_the_two_readings_of_ferplus_train_on_the_same_pictures() -> None:
 
 def test_folds_do_not_depend_on_the_order_of_rows() -> None:
     rows = lab()
-    tables = [select("ckplus-7", face_table("ckplus", order)) for order in (rows, rows[::-1])]
-    for one, other in zip(*(divide("ckplus-7", table, 5, inner=True) for table in tables), strict=True):
+    tables = [select(find("ckplus-7"), face_table("ckplus", order)) for order in (rows, rows[::-1])]
+    for one, other in zip(*(divide(find("ckplus-7"), table, 5, inner=True) for table in tables), strict=True):
         for part in ("train", "validation", "test"):
             assert getattr(one, part).tolist() == getattr(other, part).tolist()
     assert tables[0].names.tolist() == tables[1].names.tolist()
@@ -194,7 +198,7 @@ def test_folds_do_not_depend_on_the_order_of_rows() -> None:
 
 def test_pictures_of_known_people_have_no_random_folds() -> None:
     with pytest.raises(FoldError, match="use folds by subject"):
-        divide("images", select("images", face_table("csv", lab())), 3)
+        divide(find("images"), select(find("images"), face_table("csv", lab())), 3)
 
 
 def test_some_training_is_held_out_by_person_and_of_strangers_by_picture() -> None:

@@ -74,12 +74,12 @@ def test_the_best_epoch_is_kept_also_by_a_stopped_run(
     keeping = dataclasses.replace(TINY, keep="best", averaging=0.5)
     held: list[dict[str, torch.Tensor]] = []
 
-    def look(run: loop.Run, _stage: object, epoch: int, *_: object) -> dict[str, object]:
+    def validate(run: loop.Run, _stage: object, epoch: int, *_: object) -> dict[str, object]:
         held[epoch:] = [{key: value.clone() for key, value in run.method.network.state_dict().items()}]  # type: ignore[union-attr]
         accuracy = 0.8 if epoch + 1 in (1, best) else 0.5
         return {"validation": {str(drawn): {"accuracy": accuracy}}}
 
-    monkeypatch.setattr(loop, "look", look)
+    monkeypatch.setattr(loop, "validate", validate)
     for stop in (0, 1, 2, 3):
         out = tmp_path / f"stopped-{stop}"
         if stop:
