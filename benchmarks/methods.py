@@ -45,52 +45,42 @@ from deadpan.training.train import train
 SIZE = 64
 PICTURES = 9000  # of an epoch
 DIGITS = {"l1": 4, "ssim": 3, "identity": 3}
-QUIET = {"change_mask": True, "dead_zone": 0.03}
-SHARP = {"width": 0.5, "residual_output": True, **QUIET}
-UNET = {**SHARP, "outer_skip": True, "generator_rate": 3e-4}
+HALF = {"width": 0.5}
+OURS = {**HALF, "warp": True}
 PLAIN = {"width": 1.0, "rate": 2e-3}
-DIFFERENCE = {**UNET, "rate": PLAIN["rate"]}
-DERL = {**UNET, "blocks": 1, "local_fc": False, "joint_rate": 2e-3}
-DGCN = {**SHARP, "skips": True, "blocks": 1, "contrast": "concat", "contrastive": 0.0}
-SHARED = {**DGCN, "shared": True, "embedding": 128, "reconstruction": 20.0, "joint_rate": 2e-3}
+DIFFERENCE = {**OURS, "outer_skip": True, "generator_rate": 3e-4, "rate": PLAIN["rate"]}
+DERL = {**OURS, "outer_skip": True, "generator_rate": 3e-4, "blocks": 1, "adversarial": 0.0, "joint_rate": 1e-3}
+DGCN = {**OURS, "skips": True, "blocks": 1, "contrast": "concat", "contrastive": 0.0}
 RECIPES: dict[str, tuple[dict[str, Any], dict[str, float]]] = {
     # settings, and the epochs of each stage as a multiple of --epochs: 1 in all for what learns to recognise
     "cnn": (PLAIN, {"epochs": 1}),
     "cnn/more": (PLAIN, {"epochs": 1.5}),  # as many pictures as what generates sees in all
-    "cnn/wide": ({**PLAIN, "width": 1.5}, {"epochs": 1}),  # as much arithmetic as derl has here
+    "cnn/wide": ({**PLAIN, "width": 1.5}, {"epochs": 1}),  # as much arithmetic as derl/joint has here
     "pixel_difference": (DIFFERENCE, {"generator_epochs": 0.5, "classifier_epochs": 1}),
     "feature_difference": (DIFFERENCE, {"generator_epochs": 0.5, "classifier_epochs": 1}),
-    "dgcn": (SHARED, {"generator_epochs": 0.5, "contrast_epochs": 0, "joint_epochs": 1}),
-    "dgcn/uncompared": (  # the same, but E(x) alone is classified
-        {**SHARED, "reference": "none"},
-        {"generator_epochs": 0.5, "contrast_epochs": 0, "joint_epochs": 1},
+    "dgcn": (HALF, {"generator_epochs": 0.5, "contrast_epochs": 0.5, "joint_epochs": 0.5}),  # the paper's, half as wide
+    "dgcn/unet": (DGCN, {"generator_epochs": 0.5, "contrast_epochs": 0.5, "joint_epochs": 0.5}),
+    "dgcn/uncompared": (  # the same embedding, but E(x) alone is classified
+        {**HALF, "reference": "none"},
+        {"contrast_epochs": 0.5, "joint_epochs": 0.5},
     ),
-    "dgcn/alone": (  # an embedding network of its own, cnn's, beside a generator that stays as it is
-        {**DGCN, "residual": True},
-        {"generator_epochs": 0.5, "contrast_epochs": 1, "joint_epochs": 0},
-    ),
-    "derl": (DERL, {"generator_epochs": 0.5, "classifier_epochs": 0, "joint_epochs": 1}),
+    "derl": (HALF, {"generator_epochs": 0.5, "classifier_epochs": 1, "joint_epochs": 0}),  # the paper's, half as wide
+    "derl/joint": (DERL, {"generator_epochs": 0.5, "classifier_epochs": 0, "joint_epochs": 1}),
     "derl/once": (  # no stage before the joint one: as many pictures in all as cnn/more, each beside its twin
         DERL,
         {"generator_epochs": 0, "classifier_epochs": 0, "joint_epochs": 1.5},
     ),
     "derl/labels": (  # the same network, which nobody has shown how to remove an expression
-        {**DERL, "joint_theta": 0.0},
+        {**DERL, "theta": 0.0},
         {"generator_epochs": 0, "classifier_epochs": 0, "joint_epochs": 1},
     ),
     "degan": (
-        {"width": 0.5, **QUIET, "stem": 2, "synthesis_rate": 5e-4, "joint_rate": 1e-3},
+        {**OURS, "stem": 2, "synthesis_rate": 5e-4},
         {"synthesis_epochs": 0.5, "classifier_epochs": 0.25, "joint_epochs": 0.75},
     ),
-    "errnet": (
-        {
-            "width": 0.5,
-            **QUIET,
-            "stem_stride": 2,
-            "classification": 10.0,
-            "segment_weight": 10.0,
-            "rate": 1e-3,
-        },
+    "errnet": ({**HALF, "stem_stride": 2, "rate": 1e-3}, {"pretrain_epochs": 0.5, "epochs": 1}),
+    "errnet/warp": (
+        {**HALF, "output": "warp", "adversarial": 0.0, "stem_stride": 2, "rate": 1e-3},
         {"pretrain_epochs": 0.5, "epochs": 1},
     ),
     "oracle": (PLAIN, {"epochs": 1}),
@@ -116,8 +106,8 @@ def config(name: str, epochs: int, rate: float | None = None) -> Any:
     settings, shares = RECIPES[name]
     spent = {key: round(epochs * share) for key, share in shares.items()}
     if rate is not None:
-        stage = max(shares, key=lambda key: shares[key]).removesuffix("_epochs")  # the longest recognises
-        settings = {**settings, f"{stage}_rate" if stage in ("contrast", "joint") else "rate": rate}
+        stage = max(shares, key=lambda key: shares[key]).removesuffix("epochs")  # the longest recognises
+        settings = {**settings, f"{stage}rate": rate}
     return METHODS[method_of(name)].Config(image_size=SIZE, **settings, **spent)
 
 
@@ -134,7 +124,6 @@ def fit(name: str, seed: int, options: argparse.Namespace, data: list[str]) -> N
         batch_size=32,
         pictures_per_epoch=PICTURES,
         weights=tuple(options.weights or ()),
-        own_neutral=0,
         threads=1,
     )
     settings, out = config(name, options.epochs, options.rate), folder(name, seed, options)

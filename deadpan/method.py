@@ -21,6 +21,7 @@ class Batch:
     """
 
     image: Tensor  # (N, C, H, W)
+    clean: Tensor  # (N, C, H, W) the image before noise, blocks and erasing: what the losses of generators weigh
     neutral: Tensor  # (N, C, H, W) the same person's neutral face; the image itself where not paired
     paired: Tensor  # (N,) bool: the data really holds this person's neutral face
     target: Tensor  # (N, K) label distribution: one-hot, or the annotators' votes

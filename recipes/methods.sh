@@ -19,22 +19,17 @@ case $size in
   *) sed -n 2,11p "$0"; exit 2 ;;
 esac
 part() { echo $((epochs * $1 / 10)); } # tenths of the budget
-sharp=(--residual-output --change-mask)
 case $method in
-  derl) flags=(--outer-skip "${sharp[@]}" --blocks 1 --generator-epochs "$(part 3)" --classifier-epochs "$(part 1)" --joint-epochs "$(part 6)" --joint-rate 2e-3) ;;
-  dgcn) flags=(--skips "${sharp[@]}" --generator-epochs "$(part 3)" --contrast-epochs "$(part 3)" --joint-epochs "$(part 4)") ;;
-  degan) flags=(--change-mask --synthesis-epochs "$(part 4)" --classifier-epochs "$(part 2)" --joint-epochs "$(part 4)" --joint-rate 1e-3) ;;
-  errnet) flags=(--change-mask --pretrain-epochs "$(part 2)" --epochs "$(part 8)" --rate 1e-3 --classification 10 --segment-weight 10) ;;
+  derl) flags=(--outer-skip --warp --blocks 1 --adversarial 0 --generator-epochs "$(part 3)" --classifier-epochs "$(part 1)" --joint-epochs "$(part 6)" --joint-rate 1e-3) ;;
+  dgcn) flags=(--skips --warp --blocks 1 --contrast concat --contrastive 0 --generator-epochs "$(part 3)" --contrast-epochs "$(part 3)" --joint-epochs "$(part 4)") ;;
+  degan) flags=(--warp --synthesis-epochs "$(part 4)" --classifier-epochs "$(part 2)" --joint-epochs "$(part 4)") ;;
+  errnet) flags=(--output warp --adversarial 0 --pretrain-epochs "$(part 2)" --epochs "$(part 8)" --rate 1e-3) ;;
   cnn) flags=(--epochs "$(part 10)") ;;
   pixel_difference | feature_difference)
-    flags=(--outer-skip "${sharp[@]}" --generator-epochs "$(part 3)" --classifier-epochs "$(part 7)") ;;
+    flags=(--outer-skip --warp --generator-epochs "$(part 3)" --classifier-epochs "$(part 7)") ;;
   *) sed -n 2,11p "$0"; exit 2 ;;
 esac
 if [ "$size" = small ]; then
-  # an embedding that R's encoder carries learns faster than one of its own, docs/results.md
-  [ "$method" = dgcn ] && flags=(--skips "${sharp[@]}" --blocks 1 --shared --embedding 128 --contrast concat --contrastive 0
-    --reconstruction 20 --joint-rate 2e-3
-    --generator-epochs "$(part 3)" --contrast-epochs 0 --joint-epochs "$(part 7)")
   flags+=(--image-size 64)
   [ "$method" = cnn ] || flags+=(--width 0.5)
   case $method in cnn | *_difference) flags+=(--rate 2e-3) ;; esac # with batches of 32 better than 4e-3, docs/results.md
@@ -50,4 +45,4 @@ if [ -n "$photographs" ]; then
 fi
 resume=()
 [ -e "$out" ] && resume=(--resume)
-deadpan train "$method" "${data[@]}" --own-neutral 0 "${flags[@]}" "${loop[@]}" --out "$out" "${resume[@]}"
+deadpan train "$method" "${data[@]}" "${flags[@]}" "${loop[@]}" --out "$out" "${resume[@]}"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# How the released models were made: two families of drawn people, FER2013 photographs with FER+ votes, last epochs.
+# How the models of 0.1.0 were made, with the settings that the methods had at commit a5733ff (check that out to run it):
+# two families of synthetic people, FER2013 photographs with FER+ votes, last epochs.
 #
 #     recipes/release.sh FERPLUS ICT OUT
 #
@@ -8,7 +9,7 @@
 # OUT      a folder to work in
 # About five hours on two CPU cores. Steps that are finished are kept, a training that was stopped goes on.
 set -euo pipefail
-[ $# -eq 3 ] || { sed -n 2,9p "$0"; exit 2; }
+[ $# -eq 3 ] || { sed -n 2,10p "$0"; exit 2; }
 ferplus=$1 ict=$2 out=$3
 mkdir -p "$out"
 

@@ -43,7 +43,9 @@ class TrainedModel:
         unknown = torch.full((count, 68, 2), torch.nan)
         target, nobody = torch.zeros(count, len(self.expressions)), torch.full((count,), -1)
         nothing = torch.zeros(count, dtype=torch.bool)
-        return self.among(expressions, self.answer(Batch(image, image, nothing, target, nobody, unknown, unknown)))
+        return self.among(
+            expressions, self.answer(Batch(image, image, image, nothing, target, nobody, unknown, unknown))
+        )
 
     def among(self, expressions: tuple[str, ...], prediction: Prediction) -> NDArray[np.float32]:
         """The answer's probabilities (N, K) of `expressions`; what others had is left out, the rest sums to 1."""

@@ -2,7 +2,8 @@
 
 What a camera or the light does to a face (brightness, contrast, gamma, shade, grey, blur, low resolution) is done to
 the picture and its neutral face alike: a generator that saw a blurred face and a sharp neutral one would learn to
-sharpen. Noise, blocks and erasing are done to the picture only: the neutral face shows what is under them.
+sharpen. Noise, blocks and erasing are done to the picture only: the neutral face shows what is under them, and the
+picture without them is kept beside it, so that a loss can weigh what the expression changed.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -76,6 +78,16 @@ class Augmentation:
             raise ValueError(f"blur and resolution are chances that exclude each other: {self.blur}, {self.resolution}")
 
 
+class Augmented(NamedTuple):
+    """N changed faces; pixels (N, 3, S, S) in [-1, 1], landmarks (N, P, 2) in pixels of them."""
+
+    image: Tensor
+    clean: Tensor  # the image without noise, blocks and erasing
+    neutral: Tensor
+    landmarks: Tensor
+    neutral_landmarks: Tensor
+
+
 def no_augmentation() -> Augmentation:
     """Every change switched off: what `augment` returns is then the centre crop."""
     return Augmentation(**{field.name: 0.0 for field in fields(Augmentation)})
@@ -98,7 +110,7 @@ def augment(
     settings: Augmentation,
     grey: Tensor | None = None,
     paired: Tensor | None = None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+) -> Augmented:
     """Change faces with margin, (N, M, M, C) uint8 of C = 1 or 3, at random into (N, 3, S, S) float in [-1, 1].
 
     Landmarks are (N, 68, 2) in pixels of the faces with margin, and come back in pixels of the result, of `size` S.
@@ -110,7 +122,7 @@ def augment(
     # Every picture takes as many numbers whatever is switched on: switching one change off leaves the others alone.
     draw = torch.rand(count, 32, generator=generator).to(image.device)
     matrix, shift = _geometry(draw[:, :8], margin - size, settings)
-    results = [torch.empty(count, 3, size, size, device=image.device) for _ in range(2)]
+    results = [torch.empty(count, 3, size, size, device=image.device) for _ in range(3)]
     plain = torch.full_like(draw[:, 0], channels == 1, dtype=torch.bool) if grey is None else grey
     plain = plain | (draw[:, 8] < settings.grey)
     paired = torch.full_like(plain, neutral is not None) if paired is None or neutral is None else paired
@@ -124,12 +136,13 @@ def augment(
         _soften(field, draw[rows, 15:17], settings)
         faces = field.view(len(rows), len(sources), colours, size, size)  # (n, 1 or 2, C, S, S)
         degraded = _degraded(faces[:, 0], draw[rows, 17:32], settings)
-        for result, made in zip(results, (degraded, degraded if len(sources) == 1 else faces[:, 1]), strict=True):
+        neutral_face = degraded if len(sources) == 1 else faces[:, 1]
+        for result, made in zip(results, (degraded, faces[:, 0], neutral_face), strict=True):
             made.clamp_(-1, 1)
             for channel in range(3):  # one by one: thrice as fast as copying an expanded grey channel
                 result.select(1, channel).index_copy_(0, rows, made.select(1, channel % colours))
     moved = [_moved(points, matrix, shift, margin, size) for points in (landmarks, neutral_landmarks)]
-    return results[0], results[1], moved[0], moved[1]
+    return Augmented(*results, *moved)
 
 
 def _planes(sources: list[Tensor], rows: Tensor, colours: int) -> Tensor:

@@ -141,17 +141,12 @@ class Batches:
         points, neutral_points = torch.from_numpy(landmarks).to(self.device)
         grey = torch.tensor([table.channels == 1 for table in self.tables])[plan[:, 0]].to(self.device)
         size, settings = self.tables[0].image_size, self.augmentation
-        field, face, points, neutral_points = augment(
-            pixels, partner, points, neutral_points, size, generator, settings, grey, known
-        )
+        changed = augment(pixels, partner, points, neutral_points, size, generator, settings, grey, known)
         return Batch(
-            image=field,
-            neutral=face,
+            **changed._asdict(),
             paired=known,
             target=torch.from_numpy(target).to(self.device),
             subject=torch.from_numpy(subject).to(self.device),
-            landmarks=points,
-            neutral_landmarks=neutral_points,
         )
 
 
@@ -177,11 +172,13 @@ def ordered(table: FaceTable, batch_size: int, pairing: Pairing = "twin", device
     margin = (table.images.shape[1] - table.image_size) // 2
     for start in range(0, len(table), batch_size):
         rows = np.arange(start, min(start + batch_size, len(table)))
-        neutral, neutral_landmarks, paired = partners.draw(rows, np.random.default_rng([0, start]))
-        pictures = [centre_crop(torch.from_numpy(p), table.image_size) for p in (table.images[rows], neutral)]
+        partner, neutral_landmarks, paired = partners.draw(rows, np.random.default_rng([0, start]))
+        pictures = [centre_crop(torch.from_numpy(p), table.image_size) for p in (table.images[rows], partner)]
+        image, neutral = (picture.expand(-1, 3, -1, -1).contiguous() for picture in pictures)
         yield Batch(
-            image=pictures[0].expand(-1, 3, -1, -1).contiguous(),
-            neutral=pictures[1].expand(-1, 3, -1, -1).contiguous(),
+            image=image,
+            clean=image,
+            neutral=neutral,
             paired=torch.from_numpy(paired),
             target=torch.from_numpy(table.target[rows]),
             subject=torch.from_numpy(subject[rows]),

@@ -2,9 +2,9 @@
 
 `cnn` is an ordinary residual network (He et al. 2016, pre-activation as in doi 10.1007/978-3-319-46493-0_38) on x, and
 makes no neutral face. `pixel_difference` is the same network on x - G(x), `feature_difference` its features of x minus
-those of G(x), without a metric loss; G is DeRL's generator, trained on pairs by the L1 alone, then frozen. `oracle` is
-the network on x beside x - n with the person's *true* neutral face n, which exists for drawn people only: the ceiling
-of every method that generates n.
+those of G(x), without a metric loss; G is DeRL's generator, trained on pairs without an adversary, then frozen.
+`oracle` is the network on x beside x - n with the person's *true* neutral face n, which exists for synthetic people
+only: the ceiling of every method that generates n.
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW
 
 from deadpan.method import Batch, Method, Prediction, Stage
 from deadpan.methods.derl import DeRLConfig, Generator
-from deadpan.methods.layers import changed_l1, residual_trunk
+from deadpan.methods.layers import accuracy, classification_loss, removal_loss, residual_trunk
 from deadpan.methods.schedules import constant_then_linear, one_cycle
 
 
@@ -76,11 +75,10 @@ class CNN(Method):
     def step(self, batch: Batch) -> dict[str, Tensor]:
         """Cross-entropy with the label distribution."""
         self.network.train()
-        logits = self.network(self.input(batch)).float()
-        loss = F.cross_entropy(logits, batch.target)
+        logits = self.network(self.input(batch))
+        loss = classification_loss(logits, batch.target)
         self.descend(self.optimizer, loss)
-        hits = logits.argmax(1) == batch.target.argmax(1)
-        return {"loss": loss.detach(), "accuracy": hits.float().mean()}
+        return {"loss": loss.detach(), "accuracy": accuracy(logits, batch.target)}
 
     def input(self, batch: Batch) -> Tensor:
         """What the network reads in training and evaluation."""
@@ -124,12 +122,8 @@ class DifferenceConfig:
     "Channel multiplier of generator and network."
     outer_skip: bool = False
     "Also join e1 of the generator to its output layer."
-    residual_output: bool = False
-    "The generator's last layer makes n - x instead of n."
-    change_mask: bool = False
-    "With `residual_output`, a fourth channel of the last layer says where the difference holds: layers.Change [ours]."
-    dead_zone: float = 0.0
-    "With `residual_output`, regions that change by less, of pixels in [-1, 1], are left alone: layers.DeadZone [ours]."
+    warp: bool = False
+    "The generator's last layer moves and paints the face: layers.WarpAndPaint."
     change_weight: float = 12.0
     "Extra weight of the L1 per 0.2 of local difference between image and neutral."
     dropout: float = 0.3
@@ -184,7 +178,7 @@ class PixelDifference(Method):
 
     def __init__(self, config: DifferenceConfig, expressions: tuple[str, ...]) -> None:
         super().__init__(config, expressions)
-        common = ("image_size", "width", "outer_skip", "residual_output", "change_mask", "dead_zone")
+        common = ("image_size", "width", "outer_skip", "warp")
         shape = DeRLConfig(**{name: getattr(config, name) for name in common})
         self.generator = Generator(shape)
         self.network = type(self).Network(len(expressions), config)
@@ -204,24 +198,21 @@ class PixelDifference(Method):
     def generator_step(self, batch: Batch) -> dict[str, Tensor]:
         """One step down the weighted L1 of the paired rows."""
         self.generator.train()
-        made = self.generator(batch.image)[0].float()
-        pairs, made = batch[batch.paired], made[batch.paired]
-        loss = changed_l1(made, pairs.neutral, pairs.image, self.config.change_weight)
+        pairs = batch[batch.paired]
+        loss, logs = removal_loss(self.generator(pairs.image)[0], pairs, self.config.change_weight)
         self.descend(self.optimizers["generator"], loss)
-        copy = changed_l1(pairs.image, pairs.neutral, pairs.image, self.config.change_weight)
-        return {"loss": loss.detach(), "l1": loss.detach(), "copy_l1": copy}
+        return {"loss": loss.detach(), **logs}
 
     def network_step(self, batch: Batch) -> dict[str, Tensor]:
         """One step of cross-entropy with the label distribution; the generator is frozen and deterministic."""
         self.generator.eval()
         self.network.train()
         with torch.no_grad():
-            neutral = self.generator(batch.image)[0]
-        logits = self.network(batch.image, neutral).float()
-        loss = F.cross_entropy(logits, batch.target)
+            neutral = self.generator(batch.image)[0].neutral
+        logits = self.network(batch.image, neutral)
+        loss = classification_loss(logits, batch.target)
         self.descend(self.optimizers["network"], loss)
-        hits = logits.argmax(1) == batch.target.argmax(1)
-        return {"loss": loss.detach(), "accuracy": hits.float().mean()}
+        return {"loss": loss.detach(), "accuracy": accuracy(logits, batch.target)}
 
     def compare(self, image: Tensor, neutral: Tensor) -> Prediction:
         """(N, 3, S, S) twice -> logits, and the neutral face as it came."""
@@ -229,7 +220,7 @@ class PixelDifference(Method):
 
     def forward(self, image: Tensor) -> Prediction:
         """(N, 3, S, S) -> logits and the generated neutral face."""
-        return self.compare(image, self.generator(image)[0])
+        return self.compare(image, self.generator(image)[0].neutral)
 
 
 class FeatureDifference(PixelDifference):

@@ -15,10 +15,10 @@ Differences from the paper (only its abstract and figures could be read; what fo
    known (a real photograph) is always given someone else's, and takes no part in what needs its identity.
 4. The local CNNs and the sum of their losses are those of our DeRL.
 5. The paper makes no neutral face. `neutral_face` (on by default) adds a decoder that turns what the encoder's layers
-   recorded, all four taps, into what separates the picture from its neutral face. It is trained on pairs, and the
-   encoder with it ("joint") or not ("apart").
-6. A third stage can fine-tune encoder and classifier on the classification loss (`joint_epochs`), while the neutral
-   faces are held to what stage 1 made. Off (0) by default: stage 2 keeps the encoder frozen.
+   recorded, all four taps, into what separates the picture from its neutral face, or with `warp` moves and paints the
+   face (layers.WarpAndPaint). It is trained on pairs, and the encoder with it.
+6. A third stage can fine-tune everything but decoder and discriminator (`joint_epochs`) on the classification loss and
+   the L1 of pairs. Off (0) by default: stage 2 keeps the encoder frozen.
 7. Running averages (EMA) of encoder, decoders and classifier are what is used and saved.
 """
 
@@ -33,8 +33,22 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from deadpan.method import Batch, Method, Prediction, Shown, Stage
-from deadpan.methods.layers import Change, LocalCNN, adversarial_loss, changed_l1, classification_loss
+from deadpan.methods.layers import (
+    Generated,
+    LocalCNN,
+    WarpAndPaint,
+    accuracy,
+    adversarial_loss,
+    classification_loss,
+    removal_loss,
+    zero_weights,
+)
 from deadpan.methods.schedules import constant_then_linear, cosine, one_cycle
+
+NOISE = 50  # random numbers given to the decoder beside the two codes; 0 when predicting [DR-GAN]
+LOCAL = (128, 0.2)  # channels of a local CNN and length of its feature; dropout before classifiers [ours, as for DeRL]
+CLASSIFIER_RATE = 1e-3  # Adam's in stage 2, cosine [ours]
+JOINT_RATE = 1e-3  # Adam's highest in stage 3, one cycle [ours]
 
 
 @dataclass(frozen=True)
@@ -49,38 +63,20 @@ class DEGANConfig:
     "Stride of the first convolution, 1 or 2; 2 is a quarter of the arithmetic [ours; DR-GAN: 1]."
     subjects: int = 1000
     "Identities that codes are kept for, at least as many as the training data has people [ours]."
-    noise: int = 50
-    "Random numbers given to the decoder beside the two codes; 0 when predicting [DR-GAN]."
-    neutral_face: Literal["joint", "apart", "none"] = "joint"
-    "Made from the encoder's layers, which learn from it too or are left apart [ours]; or none is made [paper]."
+    neutral_face: bool = True
+    "Also make the neutral face from the encoder's layers [ours; paper: none is made]."
+    warp: bool = False
+    "The neutral face is moved and painted: layers.WarpAndPaint [ours; off: x + d]."
     taps: Literal["encoder", "none"] = "encoder"
     "What is classified beside the code: the encoder's layers [paper], or none."
     adversarial: float = 1.0
     "Weight of the adversarial term [ours]."
-    expression: float = 1.0
-    "Weight of the expression read on the made face [ours]."
-    identity: float = 1.0
-    "Weight of the wanted identity read on the made face [ours]."
     reconstruction: float = 10.0
     "Weight of the L1 where a face is made with its own identity [ours]."
     neutral: float = 50.0
     "Weight of the L1 between the person's true neutral face and the one made, where one is made [ours]."
     change_weight: float = 12.0
     "Extra weight of that L1 per 0.2 of local difference between image and neutral [ours; 0 = plain L1]."
-    change_mask: bool = False
-    "A fourth channel of the last layer says where the difference holds: layers.Change [ours]."
-    dead_zone: float = 0.0
-    "Regions of the neutral face that change by less, of pixels in [-1, 1], are left alone: layers.DeadZone [ours]."
-    lambda_local: float = 1.0
-    "Weight of each local CNN's loss [ours, as for DeRL]."
-    lambda_final: float = 1.0
-    "Weight of the final classifier's loss [ours, as for DeRL]."
-    local_channels: int = 128
-    "Channels of a local CNN and length of its feature [ours, as for DeRL]."
-    local_dropout: float = 0.2
-    "Before each classifier layer [ours, as for DeRL]."
-    held: float = 100.0
-    "Weight of the L1 that holds the neutral faces in stage 3 [ours]."
     synthesis_epochs: int = 40
     "Epochs of stage 1 [ours]."
     classifier_epochs: int = 20
@@ -89,10 +85,6 @@ class DEGANConfig:
     "Epochs of stage 3 [ours; paper: none]."
     synthesis_rate: float = 2e-4
     "Adam's learning rate in stage 1, constant for one half, then linear to 0 [DR-GAN; schedule ours]."
-    classifier_rate: float = 1e-3
-    "Adam's learning rate in stage 2, cosine [ours]."
-    joint_rate: float = 3e-4
-    "Adam's highest learning rate in stage 3, one cycle [ours]."
 
 
 STACK = ((32, 64), (64, 64, 128), (128, 96, 192), (192, 128, 256), (256, 160, 320))
@@ -150,7 +142,7 @@ class Decoder(nn.Module):
         mirrored = [stage[::-1] for stage in stack(config)[::-1]]  # 320, 160, 256 | 256, 128, 192 | ... | 64, 32
         top = mirrored[0][0]
         self.side = config.image_size // (16 * config.stem)
-        self.enter = nn.Linear(top + config.subjects + config.noise, top * self.side**2)
+        self.enter = nn.Linear(top + config.subjects + NOISE, top * self.side**2)
         layers: list[nn.Module] = [nn.BatchNorm2d(top), nn.ELU()]
         for code, middle, last in mirrored[:-1]:
             layers += [*convolution(code, middle), *convolution(middle, last), *enlargement(last, last)]
@@ -203,19 +195,22 @@ class NeutralDecoder(nn.Module):
             self.layers.append(nn.Sequential(*enlargement(before, channels)))
             before = 2 * channels  # beside the tap of the same size
         outer = enlargement(before, stem) if config.stem == 2 else []
-        self.change = Change(config.change_mask, config.dead_zone)
-        output = nn.ConvTranspose2d(stem if config.stem == 2 else before, self.change.channels, 4, 2, padding=1)
-        nn.init.zeros_(output.weight)
-        nn.init.zeros_(output.bias)  # type: ignore[arg-type]
-        self.difference = nn.Sequential(*outer, output)
+        self.warp = WarpAndPaint(config.image_size) if config.warp else None
+        last = WarpAndPaint.channels if config.warp else 3
+        output = nn.ConvTranspose2d(stem if config.stem == 2 else before, last, 4, 2, padding=1)
+        zero_weights(output)
+        self.last = nn.Sequential(*outer, output)
 
-    def forward(self, image: Tensor, taps: list[Tensor]) -> Tensor:
-        """(N, 3, S, S) and its taps -> the neutral face (N, 3, S, S) in [-1, 1]."""
+    def forward(self, image: Tensor, taps: list[Tensor]) -> Generated:
+        """(N, 3, S, S) and its taps -> the neutral face."""
         hidden = taps[-1]  # (N, 320, s, s), s = S / (16 stem)
         for layer, tap in zip(self.layers, taps[-2::-1], strict=True):
             hidden = torch.cat([layer(hidden), tap], 1)  # (N, 2 C, 2s, 2s), then twice and twice that size
-        neutral: Tensor = (image + self.change(self.difference(hidden))).clamp(-1, 1)  # (N, 3, S, S)
-        return neutral
+        last = self.last(hidden)  # (N, 3 or 6, S, S)
+        if self.warp is not None:
+            generated: Generated = self.warp(image, last)
+            return generated
+        return Generated((image + 2 * torch.tanh(last)).clamp(-1, 1))
 
 
 class Classifier(nn.Module):
@@ -226,11 +221,10 @@ class Classifier(nn.Module):
         channels = [stage[-1] for stage in stack(config)]
         sizes = [config.image_size // (config.stem * 2**i) for i in range(5)]
         tapped = range(1, 5) if config.taps == "encoder" else range(0)
-        self.local = nn.ModuleList(
-            LocalCNN(channels[i], sizes[i], expressions, config.local_channels, config.local_dropout) for i in tapped
-        )
-        features = config.local_channels * len(self.local) + channels[-1]
-        self.final = nn.Sequential(nn.Dropout(config.local_dropout), nn.Linear(features, expressions))
+        width, dropout = LOCAL
+        self.local = nn.ModuleList(LocalCNN(channels[i], sizes[i], expressions, width, dropout) for i in tapped)
+        features = width * len(self.local) + channels[-1]
+        self.final = nn.Sequential(nn.Dropout(dropout), nn.Linear(features, expressions))
 
     def forward(self, taps: list[Tensor], code: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Taps and code (N, 320) -> final logits (N, K), logits of each local CNN."""
@@ -284,11 +278,9 @@ class DEGAN(Method):
         self.decoder = Decoder(config)
         self.discriminator = Discriminator(len(expressions), config)
         self.classifier = Classifier(len(expressions), config)
-        self.generates = config.neutral_face != "none"
+        self.generates = config.neutral_face
         if self.generates:
             self.neutral_decoder = NeutralDecoder(config)
-            if config.joint_epochs > 0:
-                self.teacher = Encoder(config).requires_grad_(False)
 
     def stages(self) -> list[Stage]:
         """Stage 1 trains encoder and decoder against the discriminator, stage 2 the classifier on what they left."""
@@ -302,19 +294,16 @@ class DEGAN(Method):
             "generator": Adam(generator, c.synthesis_rate, betas=(0.5, 0.999)),
             "discriminator": Adam(self.discriminator.parameters(), c.synthesis_rate, betas=(0.5, 0.999)),
         }
-        classifier = {"classifier": Adam(self.classifier.parameters(), c.classifier_rate)}
-        both = [*self.encoder.parameters(), *self.classifier.parameters()]
-        joint = {"joint": Adam(both, c.joint_rate)} if c.joint_epochs > 0 else {}
+        classifier = {"classifier": Adam(self.classifier.parameters(), CLASSIFIER_RATE)}
+        trained = ("encoder", "classifier", *averaged[2:])
+        reading = [each for name in trained for each in getattr(self, name).parameters()]
+        joint = {"joint": Adam(reading, JOINT_RATE)}
         self.optimizers = gan | classifier | joint
-        stages = [
+        return [
             Stage("synthesis", c.synthesis_epochs, self.synthesis_step, gan, constant_then_linear, averaged),
             Stage("classifier", c.classifier_epochs, self.classifier_step, classifier, cosine, ("classifier",)),
+            Stage("joint", c.joint_epochs, self.joint_step, joint, one_cycle, trained),
         ]
-        if joint:
-            trained = ("encoder", "classifier")
-            step, begin = self.joint_step, self.begin_joint
-            stages.append(Stage("joint", c.joint_epochs, step, joint, one_cycle, trained, begin=begin))
-        return stages
 
     def synthesis_step(self, batch: Batch) -> dict[str, Tensor]:
         """One step of the discriminator, one of encoder and decoders."""
@@ -326,7 +315,7 @@ class DEGAN(Method):
         wanted, own = wanted_identity(batch.subject)
         # Where nobody is known, the faces are made with the first identity, and no loss asks for it.
         identity = F.one_hot(wanted.clamp(min=0), c.subjects).to(code)  # (N, subjects)
-        noise = 2 * torch.rand(len(batch), c.noise, device=code.device) - 1
+        noise = 2 * torch.rand(len(batch), NOISE, device=code.device) - 1
         made = self.decoder(code, identity, noise).float()  # (N, 3, S, S)
         loss_d = self.discriminator_step(batch, made.detach())
         self.discriminator.requires_grad_(False)
@@ -336,27 +325,24 @@ class DEGAN(Method):
         expression = classification_loss(read.expression, batch.target)
         told = identity_loss(read.identity, wanted)
         kept = reconstruction_loss(made, batch.image, own)
-        loss_g = c.adversarial * fooled + c.expression * expression + c.identity * told + c.reconstruction * kept
+        loss_g = c.adversarial * fooled + expression + told + c.reconstruction * kept
         terms = {"loss_d": loss_d, "adversarial": fooled, "expression": expression}
         if own.any():
             terms |= {"identity": told, "reconstruction": kept}
-        if self.generates and batch.paired.any():
-            l1, copy = self.neutral_terms(batch, taps)
-            loss_g = loss_g + c.neutral * l1
-            terms |= {"l1": l1, "copy_l1": copy}
+        removal, logs = self.removal(batch, taps)
+        loss_g = loss_g + removal
         self.descend(self.optimizers["generator"], loss_g)
-        return {"loss": loss_g.detach(), **{name: term.detach() for name, term in terms.items()}}
+        return {"loss": loss_g.detach(), **{name: term.detach() for name, term in terms.items()}, **logs}
 
-    def neutral_terms(self, batch: Batch, taps: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """The L1 of the neutral faces made of the paired rows, and the same for copying the picture."""
+    def removal(self, batch: Batch, taps: list[Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """The weighted loss of the neutral faces made of the paired rows, and what to log; 0 where there are none."""
+        if not self.generates or not batch.paired.any():
+            return batch.image.new_zeros(()), {}
         self.neutral_decoder.train()
-        pairs, weight = batch[batch.paired], self.config.change_weight
-        read = [tap[batch.paired] for tap in taps]
-        if self.config.neutral_face == "apart":
-            read = [tap.detach() for tap in read]
-        made = self.neutral_decoder(pairs.image, read).float()  # (P, 3, S, S)
-        l1 = changed_l1(made, pairs.neutral, pairs.image, weight)
-        return l1, changed_l1(pairs.image, pairs.neutral, pairs.image, weight)
+        pairs = batch[batch.paired]
+        made = self.neutral_decoder(pairs.image, [tap[batch.paired] for tap in taps])
+        loss, logs = removal_loss(made, pairs, self.config.change_weight)
+        return self.config.neutral * loss, logs
 
     def check_subjects(self, subject: Tensor) -> None:
         """ValueError where a person of the data has no identity code."""
@@ -386,46 +372,31 @@ class DEGAN(Method):
         final, local = self.classifier(taps, code)
         loss = self.classification_total(final, local, batch.target)
         self.descend(self.optimizers["classifier"], loss)
-        hits = final.argmax(1) == batch.target.argmax(1)
-        return {"loss": loss.detach(), "accuracy": hits.float().mean()}
+        return {"loss": loss.detach(), "accuracy": accuracy(final, batch.target)}
 
     def classification_total(self, final: Tensor, local: list[Tensor], target: Tensor) -> Tensor:
-        """The sum over i of lambda_i * loss_i."""
-        total = self.config.lambda_final * classification_loss(final, target)
+        """The sum over i of lambda_i * loss_i, with every lambda_i = 1 [ours, as for DeRL]."""
+        total = classification_loss(final, target)
         for logits in local:
-            total = total + self.config.lambda_local * classification_loss(logits, target)
+            total = total + classification_loss(logits, target)
         return total
 
-    def begin_joint(self) -> None:
-        """Keep the encoder of stage 1 as the teacher of stage 3."""
-        if self.generates:
-            self.teacher.load_state_dict(self.encoder.state_dict())
-
     def joint_step(self, batch: Batch) -> dict[str, Tensor]:
-        """One step of encoder and classifier on stage 2's loss, the neutral faces held to what stage 1 made."""
-        self.encoder.eval()  # its running statistics stay
+        """One step of encoder, neutral decoder and classifier on stage 2's loss and the L1 of the paired rows."""
+        self.encoder.train()
         self.classifier.train()
         taps, code = self.encoder(batch.image)
         final, local = self.classifier(taps, code)
-        loss = self.classification_total(final, local, batch.target)
-        hits = final.argmax(1) == batch.target.argmax(1)
-        logs = {"loss": loss.detach(), "accuracy": hits.float().mean()}
-        if self.generates:
-            self.teacher.eval()
-            self.neutral_decoder.eval()
-            with torch.no_grad():
-                taught = self.neutral_decoder(batch.image, self.teacher(batch.image)[0]).float()
-            held = (self.neutral_decoder(batch.image, taps).float() - taught).abs().mean()
-            loss = loss + self.config.held * held
-            logs["held_l1"] = held.detach()
+        removal, logs = self.removal(batch, taps)
+        loss = self.classification_total(final, local, batch.target) + removal
         self.descend(self.optimizers["joint"], loss)
-        return logs
+        return {"loss": loss.detach(), "accuracy": accuracy(final, batch.target), **logs}
 
     def forward(self, image: Tensor) -> Prediction:
         """(N, 3, S, S) -> logits of the final classifier and, where one is made, the neutral face."""
         taps, code = self.encoder(image)
         logits, _ = self.classifier(taps, code)
-        return Prediction(logits, self.neutral_decoder(image, taps) if self.generates else image)
+        return Prediction(logits, self.neutral_decoder(image, taps).neutral if self.generates else image)
 
     def show(self, image: Tensor, neutral: Tensor) -> dict[str, Shown]:
         """The expression on the first two training identities, and the vote of each local CNN."""
@@ -433,7 +404,7 @@ class DEGAN(Method):
         shown = {}
         for slot in (0, 1):
             person = F.one_hot(torch.full_like(code[:, 0], slot, dtype=torch.long), self.config.subjects).to(code)
-            silent = code.new_zeros(image.shape[0], self.config.noise)  # len() would fix the batch size of the export
+            silent = code.new_zeros(image.shape[0], NOISE)  # len() would fix the batch size of the export
             made = self.decoder(code, person, silent)  # (N, 3, S, S)
             shown[f"on another person {slot + 1}"] = Shown("picture", made)
         _, local = self.classifier(taps, code)

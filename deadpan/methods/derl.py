@@ -12,17 +12,12 @@ Differences from the paper (only its abstract, figures and tables could be read;
 2. theta_1 = 100 and lambda_i = 1: not stated in the text that could be read.
 3. The L1 is weighted towards the region that the expression changes (`change_weight`): nearly all pixels of a pair
    agree, so that a plain L1 is content with copying the input. `--change-weight 0` is the paper's plain L1.
-4. The local CNNs are three 3x3 convolutions ("three layers" are drawn), pooled while larger than 4x4. `local_fc` keeps
-   the paper's FC behind them; on by default.
-5. Real faces without a neutral partner can take part in stage 1 through `expression_critic`: an adversary that reads
-   which expression is left in the generated face. Off (0) by default: the paper has pairs only.
-6. A third stage can train generator and classifier together on the classification loss (`joint_epochs`), while faces
-   of pairs are held to the true neutral face and others to what stage 1 made. Off (0) by default: the paper keeps the
-   generator frozen.
-7. `residual_output` has the last layer make the difference n - x; `change_mask` and `dead_zone` then leave alone what
-   is not to change. Off by default: the paper's makes n.
-8. `blocks` refines the encoder's layers by residual blocks; their sizes and channels stay. Off (0) by default.
-9. Running averages (EMA) of the generator and of the classifier are what is used and saved.
+4. The local CNNs are three 3x3 convolutions ("three layers" are drawn), pooled while larger than 4x4.
+5. A third stage can train generator and classifier together (`joint_epochs`), with a fifth of theta_1 on the L1 of
+   pairs. Off (0) by default: the paper keeps the generator frozen.
+6. `warp` has the last layer move and paint the face (layers.WarpAndPaint). Off by default: the paper's makes n.
+7. `blocks` refines the encoder's layers by residual blocks; their sizes and channels stay. Off (0) by default.
+8. Running averages (EMA) of the generator and of the classifier are what is used and saved.
 """
 
 from __future__ import annotations
@@ -30,16 +25,30 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import Adam, AdamW
+from torch.optim import Adam, AdamW, Optimizer
 
 from deadpan.method import Batch, Method, Prediction, Shown, Stage
-from deadpan.methods.layers import Change, LocalCNN, ResidualBlock, adversarial_loss, changed_l1, classification_loss
+from deadpan.methods.layers import (
+    Generated,
+    LocalCNN,
+    PatchGAN,
+    ResidualBlock,
+    WarpAndPaint,
+    accuracy,
+    adversarial_loss,
+    classification_loss,
+    removal_loss,
+    rows_of,
+    zero_weights,
+)
 from deadpan.methods.schedules import constant_then_linear, cosine, one_cycle
+
+DROPOUT = 0.5  # in the three innermost decoder layers, stage 1 only [pix2pix]
+LOCAL = (128, 0.2)  # channels of a local CNN and length of its feature; dropout before classifiers [not stated]
+JOINT_DECAY = 0.05  # AdamW's weight decay in stage 3 [ours]
 
 
 @dataclass(frozen=True)
@@ -54,36 +63,16 @@ class DeRLConfig:
     "Also join e1 to the output layer [paper draws none]."
     blocks: int = 0
     "Residual blocks that refine each encoder layer of at least 4x4 before it is handed on [ours; paper draws none]."
-    residual_output: bool = False
-    "The last layer makes n - x instead of n, which keeps the person sharp [ours; paper: n]."
-    change_mask: bool = False
-    "With `residual_output`, a fourth channel of the last layer says where the difference holds: layers.Change [ours]."
-    dead_zone: float = 0.0
-    "With `residual_output`, regions that change by less, of pixels in [-1, 1], are left alone: layers.DeadZone [ours]."
+    warp: bool = False
+    "The last layer moves and paints the face: layers.WarpAndPaint [ours; paper: it makes n]."
     branches: tuple[int, ...] = (1, 2, 3, 4)
     "Which local CNNs are built, 1 at the largest tap [paper: all]; a single one is the paper's ablation."
-    dropout: float = 0.5
-    "In the three innermost decoder layers, stage 1 only [pix2pix]."
     theta: float = 100.0
     "Weight of the L1, the paper's theta_1 [value not stated in the paper; pix2pix's]."
     change_weight: float = 12.0
     "Extra weight of the L1 per 0.2 of local difference between image and neutral [ours; 0 = plain L1]."
     adversarial: float = 1.0
-    "Weight of the adversarial term [paper: 1]."
-    expression_critic: float = 0.0
-    "Weight of the adversary that reads the expression left in generated faces [ours; paper: none]."
-    unpaired_l1: float = 20.0
-    "Weight of the L1 to the image itself that holds the identity of unpaired faces, with the critic only [ours]."
-    lambda_local: float = 1.0
-    "Weight of each local CNN's loss, the paper's lambda_1 to lambda_4 [value not stated in the paper]."
-    lambda_final: float = 1.0
-    "Weight of the final classifier's loss, the paper's lambda_5 [value not stated in the paper]."
-    local_channels: int = 128
-    "Channels of a local CNN and length of its feature [not stated in the paper]."
-    local_fc: bool = True
-    "An FC behind the pooling of a local CNN [paper]; without, joint training bears twice the rate [ours]."
-    local_dropout: float = 0.2
-    "Before each classifier layer [not stated in the paper]."
+    "Weight of the adversarial term; 0 trains no discriminator [paper: 1]."
     generator_epochs: int = 40
     "Epochs of stage 1 [not stated in the paper]."
     classifier_epochs: int = 20
@@ -96,10 +85,6 @@ class DeRLConfig:
     "Adam's learning rate in stage 2, cosine [not stated in the paper]."
     joint_rate: float = 3e-4
     "AdamW's highest learning rate in stage 3, one cycle [ours]."
-    joint_decay: float = 0.05
-    "AdamW's weight decay in stage 3 [ours]."
-    joint_theta: float = 20.0
-    "Weight of the L1 in stage 3 [ours]."
 
 
 class Generator(nn.Module):
@@ -114,7 +99,6 @@ class Generator(nn.Module):
         channels = [max(8, round(config.width * min(64 * 2**i, 512))) for i in range(depth)]
         self.channels = channels
         self.outer_skip = config.outer_skip
-        self.residual_output = config.residual_output
         self.encoder = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(before, after, 4, stride=2, padding=1, bias=True),
@@ -131,21 +115,18 @@ class Generator(nn.Module):
                 nn.Sequential(
                     nn.ConvTranspose2d(channels[i] + skip, channels[i - 1], 4, stride=2, padding=1),
                     nn.BatchNorm2d(channels[i - 1]),
-                    nn.Dropout(config.dropout if i >= depth - 3 else 0.0),
+                    nn.Dropout(DROPOUT if i >= depth - 3 else 0.0),
                     nn.ReLU(),
                 )
             )
         outer = channels[0] * (2 if config.outer_skip else 1)
-        if config.residual_output:
-            self.change = Change(config.change_mask, config.dead_zone)
-            self.difference = nn.ConvTranspose2d(outer, self.change.channels, 4, stride=2, padding=1)
-            nn.init.zeros_(self.difference.weight)
-            nn.init.zeros_(self.difference.bias)  # type: ignore[arg-type]
-        else:
-            self.output = nn.ConvTranspose2d(outer, 3, 4, stride=2, padding=1)
+        self.warp = WarpAndPaint(config.image_size) if config.warp else None
+        self.output = nn.ConvTranspose2d(outer, WarpAndPaint.channels if config.warp else 3, 4, stride=2, padding=1)
+        if config.warp:
+            zero_weights(self.output)
 
-    def forward(self, image: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
-        """(N, 3, S, S) -> neutral (N, 3, S, S), the residue per local CNN (largest first), the code (N, C)."""
+    def forward(self, image: Tensor) -> tuple[Generated, list[Tensor], Tensor]:
+        """(N, 3, S, S) -> the neutral face, the residue per local CNN (largest first), the code (N, C)."""
         encoded = []
         hidden = image
         for layer in self.encoder:
@@ -158,35 +139,9 @@ class Generator(nn.Module):
                 residue.append(torch.cat([encoded[i - 1], hidden], 1))  # (N, 2 C_i, S / 2^i, S / 2^i)
         if self.outer_skip:
             hidden = torch.cat([hidden, encoded[0]], 1)
-        if self.residual_output:
-            neutral = (image + self.change(self.difference(hidden))).clamp(-1, 1)  # (N, 3, S, S)
-        else:
-            neutral = torch.tanh(self.output(hidden))  # (N, 3, S, S)
-        return neutral, residue[::-1], encoded[-1].flatten(1)
-
-
-class Discriminator(nn.Module):
-    """PatchGAN on (image, target or generated): which 34-pixel patches are a true neutral face of this image."""
-
-    def __init__(self, config: DeRLConfig) -> None:
-        super().__init__()
-        c = [max(8, round(config.width * n)) for n in (64, 128, 256)]
-        self.layers = nn.Sequential(
-            nn.Conv2d(6, c[0], 4, stride=2, padding=1),
-            nn.LeakyReLU(0.2),
-            nn.Conv2d(c[0], c[1], 4, stride=2, padding=1),
-            nn.BatchNorm2d(c[1]),
-            nn.LeakyReLU(0.2),
-            nn.Conv2d(c[1], c[2], 4, stride=1, padding=1),
-            nn.BatchNorm2d(c[2]),
-            nn.LeakyReLU(0.2),
-            nn.Conv2d(c[2], 1, 4, stride=1, padding=1),
-        )
-
-    def forward(self, image: Tensor, neutral: Tensor) -> Tensor:
-        """(N, 3, S, S) twice -> (N, 1, S / 4 - 2, S / 4 - 2) logits of "true"."""
-        logits: Tensor = self.layers(torch.cat([image, neutral], 1))
-        return logits
+        last = self.output(hidden)  # (N, 3, S, S), to be warped (N, 6, S, S)
+        made = Generated(torch.tanh(last)) if self.warp is None else self.warp(image, last)
+        return made, residue[::-1], encoded[-1].flatten(1)
 
 
 class Classifier(nn.Module):
@@ -196,47 +151,19 @@ class Classifier(nn.Module):
         super().__init__()
         self.branches = config.branches
         sizes = [config.image_size // 2 ** (i + 1) for i in config.branches]
+        width, dropout = LOCAL
         self.local = nn.ModuleList(
-            LocalCNN(
-                2 * generator.channels[i],
-                size,
-                expressions,
-                config.local_channels,
-                config.local_dropout,
-                fc=config.local_fc,
-            )
+            LocalCNN(2 * generator.channels[i], size, expressions, width, dropout)
             for i, size in zip(config.branches, sizes, strict=True)
         )
-        features = config.local_channels * len(config.branches) + generator.channels[-1]
-        self.final = nn.Sequential(nn.Dropout(config.local_dropout), nn.Linear(features, expressions))
+        features = width * len(config.branches) + generator.channels[-1]
+        self.final = nn.Sequential(nn.Dropout(dropout), nn.Linear(features, expressions))
 
     def forward(self, residue: list[Tensor], code: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Residue per size and code (N, C) -> final logits (N, K), logits of each branch."""
         answers = [cnn(residue[i - 1]) for i, cnn in zip(self.branches, self.local, strict=True)]
         joined = torch.cat([*(feature for feature, _ in answers), code], 1)
         return self.final(joined), [logits for _, logits in answers]
-
-
-class ExpressionCritic(nn.Module):
-    """A small CNN that reads the expression on a face; the adversary of difference 5."""
-
-    def __init__(self, expressions: int, config: DeRLConfig) -> None:
-        super().__init__()
-        c = [3, *(max(16, round(config.width * n)) for n in (64, 128, 256, 256))]
-        self.layers = nn.Sequential(
-            *(
-                nn.Sequential(nn.Conv2d(a, b, 4, stride=2, padding=1), nn.BatchNorm2d(b), nn.LeakyReLU(0.2))
-                for a, b in pairwise(c)
-            ),
-            nn.AdaptiveAvgPool2d(1),
-            nn.Flatten(),
-            nn.Linear(c[-1], expressions),
-        )
-
-    def forward(self, image: Tensor) -> Tensor:
-        """(N, 3, S, S) -> logits (N, K)."""
-        logits: Tensor = self.layers(image)
-        return logits
 
 
 class DeRL(Method):
@@ -254,65 +181,44 @@ class DeRL(Method):
         if not config.branches or any(not 1 <= i <= depth - 2 for i in config.branches):
             raise ValueError(f"branches must be among 1 to {depth - 2} at {size} px; got {config.branches}")
         self.generator = Generator(config)
-        self.discriminator = Discriminator(config)
         self.classifier = Classifier(self.generator, len(expressions), config)
-        if config.joint_epochs > 0:
-            self.teacher = Generator(config).requires_grad_(False)
-        if config.expression_critic > 0:
-            if "neutral" not in expressions:
-                raise ValueError("expression_critic needs neutral among the expressions; leave it at 0 without")
-            self.critic = ExpressionCritic(len(expressions), config)
+        if config.adversarial > 0:
+            self.discriminator = PatchGAN(config.width)
 
     def stages(self) -> list[Stage]:
         """Stage 1 trains the generator on pairs, stage 2 the classifier with the generator frozen."""
         c = self.config
-        gan = {
-            "generator": Adam(self.generator.parameters(), c.generator_rate, betas=(0.5, 0.999)),
-            "discriminator": Adam(self.discriminator.parameters(), c.generator_rate, betas=(0.5, 0.999)),
-        }
-        if c.expression_critic > 0:
-            gan["critic"] = Adam(self.critic.parameters(), c.generator_rate, betas=(0.5, 0.999))
+        gan = {"generator": Adam(self.generator.parameters(), c.generator_rate, betas=(0.5, 0.999))}
+        if c.adversarial > 0:
+            gan["discriminator"] = Adam(self.discriminator.parameters(), c.generator_rate, betas=(0.5, 0.999))
         classifier = {"classifier": Adam(self.classifier.parameters(), c.classifier_rate)}
         both = [*self.generator.parameters(), *self.classifier.parameters()]
-        joint = {"joint": AdamW(both, c.joint_rate, weight_decay=c.joint_decay)} if c.joint_epochs > 0 else {}
-        self.optimizers = gan | classifier | joint
-        rows: Literal["all", "paired"] = "all" if c.expression_critic > 0 else "paired"
-        stages = [
-            Stage(
-                "generator", c.generator_epochs, self.generator_step, gan, constant_then_linear, ("generator",), rows
-            ),
-            Stage("classifier", c.classifier_epochs, self.classifier_step, classifier, cosine, ("classifier",)),
+        joint = {"joint": AdamW(both, c.joint_rate, weight_decay=JOINT_DECAY)}
+        self.optimizers: dict[str, Optimizer] = {**gan, **classifier, **joint}
+        removal, reading, everything = self.generator_step, self.classifier_step, self.joint_step
+        return [
+            Stage("generator", c.generator_epochs, removal, gan, constant_then_linear, ("generator",), "paired"),
+            Stage("classifier", c.classifier_epochs, reading, classifier, cosine, ("classifier",)),
+            Stage("joint", c.joint_epochs, everything, joint, one_cycle, ("generator", "classifier")),
         ]
-        if joint:
-            trained = ("generator", "classifier")
-            step, begin = self.joint_step, self.begin_joint
-            stages.append(Stage("joint", c.joint_epochs, step, joint, one_cycle, trained, begin=begin))
-        return stages
 
     def generator_step(self, batch: Batch) -> dict[str, Tensor]:
-        """One step of the discriminator, one of the generator, on the paired rows; the critic sees all."""
+        """One step of the discriminator, then one of the generator down L_G = -log D + theta_1 * L1."""
         c = self.config
+        pairs = batch[batch.paired]
         self.generator.train()
-        generated, _, _ = self.generator(batch.image)  # (N, 3, S, S)
-        generated = generated.float()
-        loss_g = generated.new_zeros(())
-        logs: dict[str, Tensor] = {}
-        if batch.paired.any():
-            pairs, made = batch[batch.paired], generated[batch.paired]
-            loss_d = self.discriminator_step(pairs, made.detach())
+        made, _, _ = self.generator(pairs.image)  # (N, 3, S, S)
+        removal, logs = removal_loss(made, pairs, c.change_weight)
+        loss = c.theta * removal
+        if c.adversarial > 0:
+            logs["loss_d"] = self.discriminator_step(pairs, made.neutral.detach())
             self.discriminator.requires_grad_(False)
-            fooled = adversarial_loss(self.discriminator(pairs.image, made).float(), True)
+            fooled = adversarial_loss(self.discriminator(pairs.image, made.neutral).float(), True)
             self.discriminator.requires_grad_(True)
-            l1 = changed_l1(made, pairs.neutral, pairs.image, c.change_weight)
-            loss_g = loss_g + c.adversarial * fooled + c.theta * l1
-            copy = changed_l1(pairs.image, pairs.neutral, pairs.image, c.change_weight)
-            logs = {"loss_d": loss_d, "adversarial": fooled.detach(), "l1": l1.detach(), "copy_l1": copy}
-        if c.expression_critic > 0:
-            left, held = self.critic_step(batch, generated)
-            loss_g = loss_g + c.expression_critic * left + c.unpaired_l1 * held
-            logs |= {"expression_left": left.detach(), "unpaired_l1": held.detach()}
-        self.descend(self.optimizers["generator"], loss_g)
-        return {"loss": loss_g.detach(), **logs}
+            loss = c.adversarial * fooled + loss
+            logs["adversarial"] = fooled.detach()
+        self.descend(self.optimizers["generator"], loss)
+        return {"loss": loss.detach(), **logs}
 
     def discriminator_step(self, pairs: Batch, made: Tensor) -> Tensor:
         """One step of L_D = -E[log D(x, n) + log(1 - D(x, G(x)))]."""
@@ -323,21 +229,6 @@ class DeRL(Method):
         self.descend(self.optimizers["discriminator"], loss)
         return loss.detach()
 
-    def critic_step(self, batch: Batch, generated: Tensor) -> tuple[Tensor, Tensor]:
-        """Teach the critic to read x and G(x); return what G loses by not being read as neutral, and its L1 to x."""
-        self.critic.train()
-        read = F.cross_entropy(self.critic(batch.image).float(), batch.target)
-        found = F.cross_entropy(self.critic(generated.detach()).float(), batch.target)
-        self.descend(self.optimizers["critic"], read + 0.5 * found)
-        self.critic.requires_grad_(False)
-        unpaired = ~batch.paired
-        neutral = torch.zeros_like(batch.target)
-        neutral[:, self.expressions.index("neutral")] = 1
-        left = F.cross_entropy(self.critic(generated).float(), neutral)
-        self.critic.requires_grad_(True)
-        difference = (generated - batch.image).abs().mean((1, 2, 3))  # (N,)
-        return left, (difference * unpaired).sum() / unpaired.sum().clamp(min=1)
-
     def classifier_step(self, batch: Batch) -> dict[str, Tensor]:
         """One step of the local CNNs and the final classifier; the generator is frozen and deterministic."""
         self.generator.eval()
@@ -347,56 +238,35 @@ class DeRL(Method):
         final, local = self.classifier(residue, code)
         loss = self.classification_total(final, local, batch.target)
         self.descend(self.optimizers["classifier"], loss)
-        hits = final.argmax(1) == batch.target.argmax(1)
-        return {"loss": loss.detach(), "accuracy": hits.float().mean()}
+        return {"loss": loss.detach(), "accuracy": accuracy(final, batch.target)}
 
     def classification_total(self, final: Tensor, local: list[Tensor], target: Tensor) -> Tensor:
-        """The sum over i of lambda_i * loss_i."""
+        """The sum over i of lambda_i * loss_i, with every lambda_i = 1 [value not stated in the paper]."""
         branches = torch.stack([classification_loss(logits, target) for logits in local]).sum()
-        return self.config.lambda_local * branches + self.config.lambda_final * classification_loss(final, target)
-
-    def begin_joint(self) -> None:
-        """Keep the generator of stage 1 as the teacher of stage 3."""
-        self.teacher.load_state_dict(self.generator.state_dict())
+        return branches + classification_loss(final, target)
 
     def joint_step(self, batch: Batch) -> dict[str, Tensor]:
-        """One step of generator and classifier on stage 2's loss plus theta * L1.
-
-        The L1 holds the faces of pairs to their true neutral face, all others to what stage 1's generator made.
-        """
-        c = self.config
+        """One step of generator and classifier on stage 2's loss plus a fifth of theta_1 * L1 on the paired rows."""
         self.generator.train()
         for module in self.generator.modules():
             if isinstance(module, nn.Dropout):
                 module.eval()  # stage 1 only
-        self.teacher.eval()
         self.classifier.train()
-        generated, residue, code = self.generator(batch.image)
+        made, residue, code = self.generator(batch.image)
         final, local = self.classifier(residue, code)
         loss = self.classification_total(final, local, batch.target)
-        logs: dict[str, Tensor] = {}
-        total = loss
+        logs = {"accuracy": accuracy(final, batch.target)}
         if batch.paired.any():
-            pairs, made = batch[batch.paired], generated[batch.paired].float()
-            l1 = changed_l1(made, pairs.neutral, pairs.image, c.change_weight)
-            copy = changed_l1(pairs.image, pairs.neutral, pairs.image, c.change_weight)
-            total = total + c.joint_theta * l1
-            logs |= {"l1": l1.detach(), "copy_l1": copy}
-        if not batch.paired.all():
-            alone = ~batch.paired
-            with torch.no_grad():
-                taught, _, _ = self.teacher(batch.image[alone])
-            held = (generated[alone].float() - taught.float()).abs().mean()
-            total = total + c.joint_theta * held
-            logs["held_l1"] = held.detach()
-        self.descend(self.optimizers["joint"], total)
-        hits = final.argmax(1) == batch.target.argmax(1)
-        return {"loss": loss.detach(), "accuracy": hits.float().mean(), **logs}
+            removal, more = removal_loss(rows_of(made, batch.paired), batch[batch.paired], self.config.change_weight)
+            loss = loss + self.config.theta / 5 * removal
+            logs |= more
+        self.descend(self.optimizers["joint"], loss)
+        return {"loss": loss.detach(), **logs}
 
     def forward(self, image: Tensor) -> Prediction:
         """(N, 3, S, S) -> logits of the final classifier and the generated neutral face."""
-        neutral, residue, code = self.generator(image)
-        return Prediction(self.classifier(residue, code)[0], neutral)
+        made, residue, code = self.generator(image)
+        return Prediction(self.classifier(residue, code)[0], made.neutral)
 
     def show(self, image: Tensor, neutral: Tensor) -> dict[str, Shown]:
         """The vote of each local CNN, named by the size of the residue that it reads."""

@@ -11,21 +11,18 @@ Differences from the paper (only its abstract and survey tables could be read, s
 idea, the kinds of loss and the order of the training are the paper's; what follows is our choice)
 1. Every layer. The paper's network is 14 layers deep; ours has 4 + 1 + 1 + 4 in the generator, 5 + 1 in the embedding
    and 2 in the classifier, and one convolution more or less for each doubling or halving of the picture.
-2. The contrast is E(x) - E(R(x)); `contrast` also offers |E(x) - E(R(x))| and E(x) beside the contrast.
+2. The contrast is E(x) - E(R(x)); `contrast` also offers E(x) beside the contrast.
 3. The metric loss: directions of contrasts of one expression pull together, of two expressions push apart up to a
    margin of 1, and contrasts of neutral faces, which have no direction, shrink to 0 beside the others. In both terms a
    contrast counts as at least a quarter as long as the embedding.
-4. The weights of the total, L = L_rec + 0.1 L_con + 1 CE, and the rates; R's rate is divided by 10 in the joint stage.
+4. The weights of the total, L = L_rec + 0.1 L_con + 1 CE, and the rates; in the joint stage R's rate is divided by 10
+   and that of the rest by 4.
 5. The L1 is weighted towards the region that the expression changes (`change_weight`): nearly all pixels of a pair
    agree, so that a plain L1 is content with copying the input. `--change-weight 0` is the plain L1.
-6. `skips` (U-Net) and `residual_output` (the last layer makes the difference R(x) - x) keep the reference sharp, which
-   a code of 256 numbers cannot; `change_mask` and `dead_zone` leave alone what is not to change; `blocks` refines R's
-   encoder by residual blocks. With `residual` E is the residual network of the baseline cnn, up to its pooled features,
-   and the classifier a single layer. With `shared` E has no network of its own: local CNNs, as DeRL has them, read the
-   layers of R's encoder, each with a vote of its own in training, and the joint stage trains everything at one rate,
-   so that what E learns of a face serves R too and the other way round. All off by default.
+6. `skips` (U-Net) and `warp` (the last layer moves and paints the face: layers.WarpAndPaint) keep the reference sharp,
+   which a code of 256 numbers cannot; `blocks` refines R's encoder by residual blocks. All off by default.
 7. `reference`: besides the generated face, the true one where it is known ("real", the upper bound), or none at all,
-   the ablation: then E(x) itself is what gets classified, and R is built with `shared` only.
+   the ablation: then E(x) itself is what gets classified, and R is not built.
 8. Real faces without a neutral partner take part in the metric loss and the cross-entropy.
 9. Running averages (EMA) of the weights are what is used and saved.
 """
@@ -43,15 +40,30 @@ from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
 from deadpan.method import Batch, Method, Prediction, Shown, Stage
-from deadpan.methods.layers import Change, LocalCNN, ResidualBlock, changed_l1, classification_loss, residual_trunk
+from deadpan.methods.layers import (
+    Generated,
+    ResidualBlock,
+    WarpAndPaint,
+    accuracy,
+    classification_loss,
+    removal_loss,
+    rows_of,
+    zero_weights,
+)
 from deadpan.methods.schedules import constant_then_linear, one_cycle
 
-Contrast = Literal["diff", "absdiff", "concat"]
+Contrast = Literal["diff", "concat"]
 Reference = Literal["generated", "real", "none"]
 
 SHORT = 0.25
 """Contrasts shorter than this share of the embedding count as so long in L_con. At first R(x) is nearly x, and the
 direction of next to nothing is noise whose gradient, 1 / |c|, would drown the cross-entropy."""
+
+
+EMBEDDING = 256  # numbers of E(x) [ours]
+DROPOUT = 0.2  # before each of the classifier's layers [ours]
+DECAY = 0.05  # AdamW's weight decay [ours]
+MARGIN = 1.0  # distance from which directions of two expressions are far enough apart; opposite ones have 2 [ours]
 
 
 @dataclass(frozen=True)
@@ -66,36 +78,16 @@ class DGCNConfig:
     "Numbers between the generator's encoder and decoder [ours]."
     skips: bool = False
     "Also hand the generator's encoder layers to its decoder, as in a U-Net [ours; off: code alone]."
-    residual_output: bool = False
-    "The generator's last layer makes R(x) - x instead of R(x), which keeps the person sharp [ours]."
-    change_mask: bool = False
-    "With `residual_output`, a fourth channel of the last layer says where the difference holds: layers.Change [ours]."
-    dead_zone: float = 0.0
-    "With `residual_output`, regions that change by less, of pixels in [-1, 1], are left alone: layers.DeadZone [ours]."
+    warp: bool = False
+    "The generator's last layer moves and paints the face: layers.WarpAndPaint [ours; off: it makes R(x)]."
     blocks: int = 0
     "Residual blocks that refine each of the generator's encoder layers before it is handed on [ours]."
-    embedding: int = 256
-    "Numbers of E(x); with `shared` for each layer read; with `residual` it has 512 times `width` [ours]."
-    residual: bool = False
-    "E is the network of the baseline cnn, as wide as R, up to its pooled features; one layer classifies [ours]."
-    shared: bool = False
-    "E reads the layers of R's encoder from a quarter of the picture's side on, by a local CNN each [ours]."
-    votes: float = 1.0
-    "With `shared`, weight of the cross-entropy of each local CNN's own vote on E(x) [ours]."
     contrast: Contrast = "diff"
-    "What is classified: E(x) - E(R(x)), its absolute value, or E(x) beside it [paper: comparison at the embedding]."
+    "What is classified: E(x) - E(R(x)), or E(x) beside it [paper: comparison at the embedding]."
     reference: Reference = "generated"
     "The face compared with: R(x) [paper], the true neutral face where known, or none: E(x) alone, the ablation."
-    dropout: float = 0.2
-    "Before each of the classifier's layers [ours]."
-    reconstruction: float = 1.0
-    "Weight of the reconstruction loss in the joint stage [ours]."
     contrastive: float = 0.1
     "Weight of the metric loss, the total's a [ours]."
-    classification: float = 1.0
-    "Weight of the cross-entropy, the total's b [ours]."
-    margin: float = 1.0
-    "Distance from which directions of two expressions are far enough apart; opposite ones have 2 [ours]."
     change_weight: float = 12.0
     "Extra weight of the L1 per 0.2 of local difference between image and neutral [ours; 0 = plain L1]."
     generator_epochs: int = 40
@@ -107,11 +99,7 @@ class DGCNConfig:
     generator_rate: float = 1e-3
     "Adam's rate for R, constant for one half, then linear to 0; a tenth of it, one cycle, in the joint stage [ours]."
     contrast_rate: float = 2e-3
-    "AdamW's highest learning rate for embedding and classifier, one cycle [ours]."
-    joint_rate: float = 5e-4
-    "The same in the joint stage [ours]."
-    weight_decay: float = 0.05
-    "AdamW's weight decay [ours]."
+    "AdamW's highest rate for embedding and classifier, one cycle; a quarter of it in the joint stage [ours]."
 
 
 def generator_channels(config: DGCNConfig) -> list[int]:
@@ -143,8 +131,7 @@ class Generator(nn.Module):
         super().__init__()
         channels = generator_channels(config)
         self.skips = config.skips
-        self.residual_output = config.residual_output
-        self.change = Change(config.change_mask and config.residual_output, config.dead_zone)
+        self.warp = WarpAndPaint(config.image_size) if config.warp else None
         self.encoder = encoder_layers(channels, config.blocks)
         inner = channels[-1]
         self.read = nn.Sequential(nn.Flatten(), nn.Linear(inner * 16, config.code))
@@ -163,103 +150,64 @@ class Generator(nn.Module):
             )
             for before, after in pairwise(channels[::-1])
         )
-        self.output = nn.ConvTranspose2d(channels[0] * joined, self.change.channels, 4, stride=2, padding=1)
-        if config.residual_output:  # start from R(x) = x
-            nn.init.zeros_(self.output.weight)
-            nn.init.zeros_(self.output.bias)  # type: ignore[arg-type]
+        last = WarpAndPaint.channels if config.warp else 3
+        self.output = nn.ConvTranspose2d(channels[0] * joined, last, 4, stride=2, padding=1)
+        if config.warp:
+            zero_weights(self.output)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """(N, 3, S, S) -> the reference face (N, 3, S, S) in [-1, 1]."""
-        return self.decode(image, self.encode(image))
-
-    def encode(self, image: Tensor) -> list[Tensor]:
-        """(N, 3, S, S) -> the encoder's layers, (N, C, S / 2, S / 2) to (N, C, 4, 4)."""
+    def forward(self, image: Tensor) -> Generated:
+        """(N, 3, S, S) -> the reference face, pixels in [-1, 1]."""
         encoded = []
         hidden = image
         for layer in self.encoder:
             hidden = layer(hidden)  # (N, C_i, S / 2^i, S / 2^i)
             encoded.append(hidden)
-        return encoded
-
-    def decode(self, image: Tensor, encoded: list[Tensor]) -> Tensor:
-        """The reference face (N, 3, S, S) of a face and its encoder's layers."""
-        hidden = self.write(self.read(encoded[-1]))  # by (N, 256) to (N, C, 4, 4)
+        hidden = self.write(self.read(hidden))  # by (N, 256) to (N, C, 4, 4)
         for layer, skip in zip([*self.decoder, self.output], encoded[::-1], strict=True):
-            hidden = layer(torch.cat([hidden, skip], 1) if self.skips else hidden)  # (N, C, 8, 8) ... (N, 3 or 4, S, S)
-        made: Tensor = image + self.change(hidden) if self.residual_output else torch.tanh(hidden)  # (N, 3, S, S)
-        return made.clamp(-1, 1)
-
-
-def plain_trunk(config: DGCNConfig) -> tuple[list[nn.Module], int]:
-    """E's plain layers, (N, 3, S, S) -> (N, C, 2, 2), and the 4 C numbers that they end in."""
-    depth = int(math.log2(config.image_size)) - 1
-    channels = [max(8, round(config.width * min(32 * 2**i, 256))) for i in range(depth)]
-    layers: list[nn.Module] = [
-        nn.Sequential(
-            # the first one strides: 3x3 at full size costs as much as all the others together
-            nn.Conv2d(before, after, 3 if i else 5, stride=1 if i else 2, padding=1 if i else 2, bias=False),
-            nn.BatchNorm2d(after),
-            nn.ReLU(),
-            nn.MaxPool2d(2) if i else nn.Identity(),
-        )
-        for i, (before, after) in enumerate(pairwise([3, *channels]))
-    ]
-    return layers, channels[-1] * 4
+            hidden = layer(torch.cat([hidden, skip], 1) if self.skips else hidden)  # (N, C, 8, 8) ... (N, 3 or 6, S, S)
+        return Generated(torch.tanh(hidden)) if self.warp is None else self.warp(image, hidden)
 
 
 class Encoder(nn.Module):
-    """E: the embedding that face and reference share, of `features` numbers.
+    """E: the embedding that face and reference share.
 
     For 64 px: 32x32x32, 16x16x64, 8x8x128, 4x4x256, 2x2x256, embedding of 256; innermost are 2x2 at any size.
     """
 
     def __init__(self, config: DGCNConfig) -> None:
         super().__init__()
-        if config.residual:
-            layers, self.features = residual_trunk(3, 2 * config.width)  # as wide as R
-            self.layers = nn.ModuleList(layers)
-            self.embed: nn.Module = nn.Identity()
-            return
-        layers, inner = plain_trunk(config)
-        self.layers, self.features = nn.ModuleList(layers), config.embedding
+        depth = int(math.log2(config.image_size)) - 1
+        channels = [max(8, round(config.width * min(32 * 2**i, 256))) for i in range(depth)]
+        self.layers = nn.ModuleList(
+            nn.Sequential(
+                # the first one strides: 3x3 at full size costs as much as all the others together
+                nn.Conv2d(before, after, 3 if i else 5, stride=1 if i else 2, padding=1 if i else 2, bias=False),
+                nn.BatchNorm2d(after),
+                nn.ReLU(),
+                nn.MaxPool2d(2) if i else nn.Identity(),
+            )
+            for i, (before, after) in enumerate(pairwise([3, *channels]))
+        )
         # a bias would cancel in the difference
-        self.embed = nn.Sequential(nn.Flatten(), nn.Linear(inner, config.embedding, bias=False))
+        self.embed = nn.Sequential(nn.Flatten(), nn.Linear(channels[-1] * 4, EMBEDDING, bias=False))
 
     def forward(self, image: Tensor) -> Tensor:
         """(N, 3, S, S) -> embedding (N, F)."""
         hidden = image
         for layer in self.layers:
-            hidden = layer(hidden)  # (N, C_i, S / 2^i, S / 2^i), the last one (N, C, 2, 2), residual (N, C)
+            hidden = layer(hidden)  # (N, C_i, S / 2^i, S / 2^i), the last one (N, C, 2, 2)
         embedding: Tensor = self.embed(hidden)  # (N, F)
         return embedding
 
 
-class SharedEncoder(nn.Module):
-    """E on what R's encoder has made of a face: the pooled features of a local CNN on each layer but the largest."""
-
-    def __init__(self, config: DGCNConfig, expressions: int) -> None:
-        super().__init__()
-        read = [(c, config.image_size // 2 ** (i + 1)) for i, c in enumerate(generator_channels(config)) if i]
-        self.local = nn.ModuleList(
-            LocalCNN(channels, size, expressions, config.embedding, config.dropout, fc=False) for channels, size in read
-        )
-        self.features = config.embedding * len(read)
-
-    def forward(self, encoded: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """R's encoder layers, the largest first -> embedding (N, F), votes (N, K) of the local CNNs."""
-        answers = [cnn(layer) for cnn, layer in zip(self.local, encoded[1:], strict=True)]
-        return torch.cat([feature for feature, _ in answers], 1), [vote for _, vote in answers]
-
-
 class Classifier(nn.Module):
-    """Two fully connected layers on what was compared, with `residual` and `shared` one."""
+    """Two fully connected layers on what was compared."""
 
-    def __init__(self, features: int, expressions: int, config: DGCNConfig) -> None:
+    def __init__(self, features: int, expressions: int) -> None:
         super().__init__()
-        single = config.residual or config.shared
-        hidden = [] if single else [nn.Dropout(config.dropout), nn.Linear(features, 128), nn.ReLU()]
-        last = nn.Linear(features if single else 128, expressions)
-        self.layers = nn.Sequential(*hidden, nn.Dropout(config.dropout), last)
+        self.layers = nn.Sequential(
+            nn.Dropout(DROPOUT), nn.Linear(features, 128), nn.ReLU(), nn.Dropout(DROPOUT), nn.Linear(128, expressions)
+        )
 
     def forward(self, compared: Tensor) -> Tensor:
         """(N, F) contrast, or (N, 2 F) the embedding beside it -> logits (N, K)."""
@@ -307,33 +255,26 @@ class DGCN(Method):
         for name, known in (("contrast", get_args(Contrast)), ("reference", get_args(Reference))):
             if getattr(config, name) not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}; got {getattr(config, name)!r}")
-        if config.shared and config.residual:
-            raise ValueError("shared reads the layers of R, residual has a network of its own: choose one of them")
-        self.compares = config.reference != "none"
-        self.generates = self.compares or config.shared
+        self.compares = self.generates = config.reference != "none"
         if self.generates:
             self.generator = Generator(config)
-        self.encoder = SharedEncoder(config, len(expressions)) if config.shared else Encoder(config)
+        self.encoder = Encoder(config)
         both = self.compares and config.contrast == "concat"
-        self.classifier = Classifier(self.encoder.features * (2 if both else 1), len(expressions), config)
+        self.classifier = Classifier(EMBEDDING * (2 if both else 1), len(expressions))
 
     def stages(self) -> list[Stage]:
         """The generator alone, then embedding and classifier with the generator frozen, then all together."""
         c = self.config
         compared = [*self.encoder.parameters(), *self.classifier.parameters()]
-        contrast = {"contrast": AdamW(compared, c.contrast_rate, weight_decay=c.weight_decay)}
-        joint: dict[str, Optimizer] = {"contrast": AdamW(compared, c.joint_rate, weight_decay=c.weight_decay)}
+        contrast = {"contrast": AdamW(compared, c.contrast_rate, weight_decay=DECAY)}
+        joint: dict[str, Optimizer] = {"contrast": AdamW(compared, c.contrast_rate / 4, weight_decay=DECAY)}
         trained: tuple[str, ...] = ("encoder", "classifier")
         stages = [Stage("contrast", c.contrast_epochs, self.contrast_step, contrast, one_cycle, trained)]
         if self.generates:
             alone = {"generator": Adam(self.generator.parameters(), c.generator_rate)}
             step, fall = self.generator_step, constant_then_linear
             stages.insert(0, Stage("generator", c.generator_epochs, step, alone, fall, ("generator",), "paired"))
-            if c.shared:
-                everything = [*self.generator.parameters(), *compared]
-                joint = {"all": AdamW(everything, c.joint_rate, weight_decay=c.weight_decay)}
-            else:
-                joint["generator"] = Adam(self.generator.parameters(), c.generator_rate / 10)
+            joint["generator"] = Adam(self.generator.parameters(), c.generator_rate / 10)
             self.generator_optimizer = alone["generator"]
             trained = ("generator", *trained)
         self.contrast_optimizer, self.joint_optimizers = contrast["contrast"], list(joint.values())
@@ -343,38 +284,36 @@ class DGCN(Method):
         """One step of R down L_rec = |R(x) - n|_1 on the paired rows."""
         pairs = batch[batch.paired]
         self.generator.train()
-        loss, copy = self.reconstruction_losses(pairs, self.generator(pairs.image))
+        loss, logs = removal_loss(self.generator(pairs.image), pairs, self.config.change_weight)
         self.descend(self.generator_optimizer, loss)
-        return {"loss": loss.detach(), "l1": loss.detach(), "copy_l1": copy}
+        return {"loss": loss.detach(), **logs}
 
     def contrast_step(self, batch: Batch) -> dict[str, Tensor]:
-        """One step of E and the classifier down a L_con + b CE; R is frozen and deterministic."""
+        """One step of E and the classifier down a L_con + CE; R is frozen and deterministic."""
         self.encoder.train()
         reference = None
         if self.compares:
             self.generator.eval()
             with torch.no_grad():
-                reference = self.choose_reference(batch, self.generator(batch.image))  # (N, 3, S, S)
-        loss, logs = self.label_losses(batch, *self.embed(batch.image, reference))
+                reference = self.choose_reference(batch, self.generator(batch.image).neutral)  # (N, 3, S, S)
+        loss, logs = self.label_losses(batch, reference)
         self.descend(self.contrast_optimizer, loss)
         return {"loss": loss.detach(), **logs}
 
     def joint_step(self, batch: Batch) -> dict[str, Tensor]:
-        """One step of everything down L = L_rec + a L_con + b CE, L_rec on the paired rows."""
+        """One step of everything down L = L_rec + a L_con + CE, L_rec on the paired rows."""
         self.encoder.train()
         if not self.generates:
-            loss, logs = self.label_losses(batch, *self.embed(batch.image, None))
+            loss, logs = self.label_losses(batch, None)
         else:
-            self.generator.train(self.config.shared)  # else its running statistics stay: those of pairs alone
-            encoded = self.generator.encode(batch.image)
-            made = self.generator.decode(batch.image, encoded)  # (N, 3, S, S)
-            reference = self.choose_reference(batch, made) if self.compares else None
-            embed = self.embed_shared(encoded, reference) if self.config.shared else self.embed(batch.image, reference)
-            loss, logs = self.label_losses(batch, *embed)
+            self.generator.eval()  # its running statistics stay: those of pairs alone
+            made = self.generator(batch.image)
+            loss, logs = self.label_losses(batch, self.choose_reference(batch, made.neutral))
             if batch.paired.any():
-                l1, copy = self.reconstruction_losses(batch[batch.paired], made[batch.paired])
-                loss = self.config.reconstruction * l1 + loss
-                logs |= {"l1": l1.detach(), "copy_l1": copy}
+                paired = rows_of(made, batch.paired)
+                removal, more = removal_loss(paired, batch[batch.paired], self.config.change_weight)
+                loss = removal + loss
+                logs |= more
         for optimizer in self.joint_optimizers:
             optimizer.zero_grad()
         self.backward(loss)
@@ -382,27 +321,17 @@ class DGCN(Method):
             optimizer.step()
         return {"loss": loss.detach(), **logs}
 
-    def reconstruction_losses(self, pairs: Batch, made: Tensor) -> tuple[Tensor, Tensor]:
-        """L_rec of the faces made of `pairs`, and what copying the input would reach."""
-        weight = self.config.change_weight
-        l1 = changed_l1(made.float(), pairs.neutral, pairs.image, weight)
-        return l1, changed_l1(pairs.image, pairs.neutral, pairs.image, weight)
-
-    def label_losses(
-        self, batch: Batch, face: Tensor, rest: Tensor | None, votes: list[Tensor]
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """a L_con + b CE of a batch embedded with its reference, the CE of the votes, and what to log of it."""
-        c = self.config
+    def label_losses(self, batch: Batch, reference: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
+        """a L_con + CE of a batch compared with its references (N, 3, S, S), and what to log of it."""
         self.classifier.train()
+        face, rest = self.embed(batch.image, reference)
         compared, contrast = self.contrast(face, rest)
         logits = self.classifier(compared)
         short = SHORT * face.detach().float().norm(dim=1).mean()
         separation, still = self.metric_losses(contrast, batch.target, short)
-        loss = c.contrastive * (separation + still) + c.classification * classification_loss(logits, batch.target)
-        for vote in votes:
-            loss = loss + c.votes * classification_loss(vote, batch.target)
-        hits = logits.argmax(1) == batch.target.argmax(1)
-        return loss, {"accuracy": hits.float().mean(), "separation": separation.detach(), "rest": still.detach()}
+        loss = self.config.contrastive * (separation + still) + classification_loss(logits, batch.target)
+        logs = {"separation": separation.detach(), "rest": still.detach()}
+        return loss, {"accuracy": accuracy(logits, batch.target), **logs}
 
     def metric_losses(self, contrast: Tensor, target: Tensor, short: float | Tensor = 1e-2) -> tuple[Tensor, Tensor]:
         """The two terms of L_con: separation of the expressive rows, rest of the neutral ones."""
@@ -411,7 +340,7 @@ class DGCN(Method):
         if "neutral" in self.expressions:
             neutral = expression == self.expressions.index("neutral")
         expressive = ~neutral
-        separation = separation_loss(contrast[expressive], expression[expressive], self.config.margin, short)
+        separation = separation_loss(contrast[expressive], expression[expressive], MARGIN, short)
         return separation, rest_loss(contrast, neutral, short)
 
     def choose_reference(self, batch: Batch, made: Tensor) -> Tensor:
@@ -420,34 +349,13 @@ class DGCN(Method):
             return made
         return torch.where(batch.paired.view(-1, 1, 1, 1), batch.neutral, made)
 
-    def embed(self, image: Tensor, reference: Tensor | None) -> tuple[Tensor, Tensor | None, list[Tensor]]:
-        """E(x) (N, F) of faces (N, 3, S, S), E of their references where there are any, and the votes on E(x)."""
-        if self.config.shared:
-            return self.embed_shared(self.generator.encode(image), reference)
+    def embed(self, image: Tensor, reference: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """E(x) (N, F) of faces (N, 3, S, S), and E of their references where there are any."""
         if reference is None:
-            return self.encoder(image), None, []
+            return self.encoder(image), None
         embedding = self.encoder(torch.cat([image, reference]))  # (2 N, F), in one batch: one set of statistics
         face, rest = embedding.reshape(2, -1, embedding.shape[1])  # (N, F) each; chunk(2) would fix N on export
-        return face, rest, []
-
-    def embed_shared(
-        self, encoded: list[Tensor], reference: Tensor | None
-    ) -> tuple[Tensor, Tensor | None, list[Tensor]]:
-        """As `embed`, from the layers that R's encoder has made of the faces already.
-
-        References are normalised by the running statistics, which are those of faces: by statistics of their own,
-        a part of what separates the two would be lost.
-        """
-        face, votes = self.encoder(encoded)
-        if reference is None:
-            return face, None, votes
-        modes = [(module, module.training) for module in (self.generator, self.encoder)]
-        for module, _ in modes:
-            module.eval()
-        rest, _ = self.encoder(self.generator.encode(reference))
-        for module, training in modes:
-            module.train(training)
-        return face, rest, votes
+        return face, rest
 
     def contrast(self, face: Tensor, rest: Tensor | None) -> tuple[Tensor, Tensor]:
         """What the classifier reads of two embeddings (N, F), (N, F) or (N, 2 F), and c (N, F).
@@ -458,16 +366,13 @@ class DGCN(Method):
         if rest is None:
             return face, face
         contrast = face - rest
-        if self.config.contrast == "absdiff":
-            contrast = contrast.abs()
-        compared = torch.cat([face, contrast], 1) if self.config.contrast == "concat" else contrast
-        return compared, contrast
+        return torch.cat([face, contrast], 1) if self.config.contrast == "concat" else contrast, contrast
 
     def forward(self, image: Tensor) -> Prediction:
         """(N, 3, S, S) -> logits (N, K) and the generated reference, or the image itself where there is none."""
         if self.compares:
-            return self.compare(image, self.generator(image))
-        return Prediction(self.recognise(image, None), self.generator(image) if self.generates else image)
+            return self.compare(image, self.generator(image).neutral)
+        return Prediction(self.recognise(image, None), image)
 
     def compare(self, image: Tensor, neutral: Tensor) -> Prediction:
         """(N, 3, S, S) twice -> logits (N, K) against the given face in place of R(x), and that face."""
@@ -477,8 +382,7 @@ class DGCN(Method):
 
     def recognise(self, image: Tensor, reference: Tensor | None) -> Tensor:
         """Logits (N, K) of faces (N, 3, S, S) compared with their references."""
-        face, rest, _ = self.embed(image, reference)
-        logits: Tensor = self.classifier(self.contrast(face, rest)[0])
+        logits: Tensor = self.classifier(self.contrast(*self.embed(image, reference))[0])
         return logits
 
     def predict(self, batch: Batch) -> Prediction:
@@ -493,6 +397,5 @@ class DGCN(Method):
         """The length of c as intensity: how far the face is from its reference, whatever the expression."""
         if not self.compares:
             return {}
-        face, rest, _ = self.embed(image, neutral)
-        _, contrast = self.contrast(face, rest)  # (N, F)
+        _, contrast = self.contrast(*self.embed(image, neutral))  # (N, F)
         return {"intensity": Shown("level", contrast.float().norm(dim=1))}

@@ -1,10 +1,14 @@
-"""What several papers use identically: local CNN, residual block, losses of generators, cross-entropy."""
+"""What several papers use identically: local CNN, residual block, the output that moves and paints, losses."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from deadpan.method import Batch
 
 
 class ResidualBlock(nn.Module):
@@ -53,67 +57,27 @@ def residual_trunk(image_channels: int, width: float) -> tuple[list[nn.Module], 
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
     ]
-    for layer in nn.ModuleList(layers).modules():
-        if isinstance(layer, nn.Conv2d):
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    he_weights(nn.ModuleList(layers))
     return layers, c[3]
 
 
-class DeadZone(nn.Module):
-    """In use, not in training, leaves out of a generated change what is not one.
-
-    A generator that goes down an L1 changes every pixel a little. Where the mean change of a neighbourhood, an eighth
-    of the picture wide, is below `width` (of pixels in [-1, 1]) nothing is changed, from twice that on everything is
-    kept; 0 keeps everything everywhere.
-    """
-
-    def __init__(self, width: float) -> None:
-        super().__init__()
-        if not 0 <= width < 1:
-            raise ValueError(f"dead_zone must be at least 0 and below 1; got {width}")
-        self.width = width
-
-    def forward(self, change: Tensor) -> Tensor:
-        """(N, 3, S, S) -> the same, faded out where little changes."""
-        if self.training or not self.width:
-            return change
-        reach = max(1, change.shape[3] // 16)
-        size = change.abs().mean(1, keepdim=True)  # (N, 1, S, S)
-        around = F.avg_pool2d(size, 2 * reach + 1, stride=1, padding=reach, count_include_pad=False)
-        return change * (around / self.width - 1).clamp(0, 1)
+def he_weights(module: nn.Module) -> None:
+    """Give every convolution the initial weights of He et al. 2015 (arXiv 1502.01852)."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
 
 
-class Change(nn.Module):
-    """How a picture is to change, from a generator's last layer: 2 tanh of three channels, then DeadZone.
-
-    With `mask`, the sigmoid of a fourth channel says where the change holds (the attention mask of GANimation, Pumarola
-    et al. 2018, arXiv 1807.09251): what a decoder lets through everywhere is switched off where nothing is to change.
-    """
-
-    def __init__(self, mask: bool, dead_zone: float) -> None:
-        super().__init__()
-        self.mask = mask
-        self.channels = 4 if mask else 3  # of the last layer
-        self.dead_zone = DeadZone(dead_zone)
-
-    def forward(self, drawn: Tensor) -> Tensor:
-        """(N, 3 or 4, S, S) -> change (N, 3, S, S) in (-2, 2)."""
-        change = 2 * torch.tanh(drawn[:, :3])
-        if self.mask:
-            change = change * torch.sigmoid(drawn[:, 3:])
-        left: Tensor = self.dead_zone(change)
-        return left
+def zero_weights(layer: nn.Conv2d | nn.ConvTranspose2d) -> None:
+    """Let a last layer make nothing at first."""
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
 
 class LocalCNN(nn.Module):
-    """Three convolutions on the residue of one spatial size, ending in a feature with its own classifier.
+    """Three convolutions on the residue of one spatial size, ending in an FC whose feature has its own classifier."""
 
-    The feature is an FC of the pooled convolutions, or with `fc=False` the pooled convolutions themselves.
-    """
-
-    def __init__(
-        self, channels: int, size: int, expressions: int, width: int, dropout: float, *, fc: bool = True
-    ) -> None:
+    def __init__(self, channels: int, size: int, expressions: int, width: int, dropout: float) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for _ in range(3):
@@ -122,10 +86,7 @@ class LocalCNN(nn.Module):
                 layers.append(nn.MaxPool2d(2))
                 size //= 2
             channels = width
-        layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
-        if fc:
-            layers += [nn.Linear(width, width), nn.ReLU()]
-        self.layers = nn.Sequential(*layers)
+        self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, width), nn.ReLU())
         self.vote = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, expressions))
 
     def forward(self, residue: Tensor) -> tuple[Tensor, Tensor]:
@@ -134,18 +95,138 @@ class LocalCNN(nn.Module):
         return feature, self.vote(feature)
 
 
+class PatchGAN(nn.Module):
+    """The discriminator of (image, face): which 34-pixel patches are a true neutral face of this image [pix2pix]."""
+
+    def __init__(self, width: float) -> None:
+        super().__init__()
+        c = [max(8, round(width * n)) for n in (64, 128, 256)]
+        self.layers = nn.Sequential(
+            nn.Conv2d(6, c[0], 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(c[0], c[1], 4, stride=2, padding=1),
+            nn.BatchNorm2d(c[1]),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(c[1], c[2], 4, stride=1, padding=1),
+            nn.BatchNorm2d(c[2]),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(c[2], 1, 4, stride=1, padding=1),
+        )
+
+    def forward(self, image: Tensor, neutral: Tensor) -> Tensor:
+        """(N, 3, S, S) twice -> (N, 1, S / 4 - 2, S / 4 - 2) logits of "true"."""
+        logits: Tensor = self.layers(torch.cat([image, neutral], 1))
+        return logits
+
+
+class Generated(NamedTuple):
+    """A generated neutral face, and how it came about where WarpAndPaint made it."""
+
+    neutral: Tensor  # (N, 3, S, S) in [-1, 1]
+    flow: Tensor | None = None  # (N, 2, S, S) where each pixel of the neutral face comes from, in halves of the side
+    mask: Tensor | None = None  # (N, 1, S, S) 0 moved .. 1 painted
+
+
+def rows_of(made: Generated, rows: Tensor) -> Generated:
+    """The faces at the given rows, a bool mask (N,) or indices."""
+    return Generated(*(None if each is None else each[rows] for each in made))  # type: ignore[arg-type]
+
+
+class WarpAndPaint(nn.Module):
+    """A generator's output that moves the face's own pixels and paints only what cannot be moved.
+
+    From six channels: neutral = (1 - m) warp(x) + m (blur(warp(x)) + d), with a flow of two channels (at most an eighth
+    of the side), a mask m of one and a drawing d of three. A closed mouth is a mouth that was moved; what replaces
+    teeth starts from the blurred face, because from zero the mask dies before the drawing has learnt anything.
+    """
+
+    channels = 6
+    grid: Tensor  # (1, S, S, 2) x, y of every pixel centre, in halves of the side from the centre
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        places = (2 * torch.arange(size) + 1) / size - 1
+        grid = torch.stack(torch.meshgrid(places, places, indexing="xy"), 2)[None]
+        self.register_buffer("grid", grid, persistent=False)
+
+    def forward(self, image: Tensor, made: Tensor) -> Generated:
+        """Images (N, 3, S, S) and the last layer (N, 6, S, S) -> neutral face, flow and mask."""
+        flow = F.avg_pool2d(0.25 * torch.tanh(made[:, :2]), 5, stride=1, padding=2)  # (N, 2, S, S) smooth
+        mask = torch.sigmoid(made[:, 2:3] - 1)  # (N, 1, S, S)
+        places = self.grid + flow.permute(0, 2, 3, 1)  # (N, S, S, 2)
+        mode = "bilinear" if self.training else "bicubic"
+        moved = F.grid_sample(image, places.to(image), mode=mode, padding_mode="border", align_corners=False)
+        blurred = F.avg_pool2d(F.pad(moved, (5, 5, 5, 5), mode="replicate"), 11, stride=1)  # (N, 3, S, S)
+        painted = blurred + 2 * torch.tanh(made[:, 3:])  # (N, 3, S, S)
+        return Generated(((1 - mask) * moved + mask * painted).clamp(-1, 1), flow, mask)
+
+
 def adversarial_loss(logits: Tensor, real: bool) -> Tensor:
     """-log D or -log(1 - D), averaged over patches: the two halves of L_D, and with real=True L_G's first term."""
     return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(real)))
 
 
-def changed_l1(generated: Tensor, neutral: Tensor, image: Tensor, change_weight: float) -> Tensor:
-    """|n - G(x)|_1 averaged with weight 1 + change_weight * (5x5 mean of |x - n|) / 0.2; plain mean for weight 0."""
-    change = F.avg_pool2d((image - neutral).abs().mean(1, keepdim=True), 5, stride=1, padding=2)  # (N, 1, S, S)
-    weight = 1 + change_weight * change / 0.2
-    return (weight * (generated - neutral).abs()).mean() / weight.mean()
+def change_weights(pairs: Batch, extra: float) -> Tensor:
+    """What each pixel of a pair counts, (N, 1, S, S): 1 + extra * (5x5 mean of |x - n|) / 0.2, from the clean pair."""
+    change = (pairs.clean - pairs.neutral).abs().mean(1, keepdim=True)  # (N, 1, S, S)
+    return 1 + extra * F.avg_pool2d(change, 5, stride=1, padding=2) / 0.2
+
+
+def changed_l1(generated: Tensor, pairs: Batch, extra: float) -> Tensor:
+    """|n - G(x)|_1 averaged with `change_weights`; the plain mean for an extra weight of 0."""
+    weight = change_weights(pairs, extra)
+    return (weight * (generated.float() - pairs.neutral).abs()).mean() / weight.mean()
+
+
+def edge_l1(generated: Tensor, pairs: Batch, extra: float) -> Tensor:
+    """L1 of the differences of neighbouring pixels, across and down, averaged with `change_weights`."""
+    weight = change_weights(pairs, extra)
+    wrong = generated.float() - pairs.neutral  # (N, 3, S, S)
+    across = (weight[..., 1:] * wrong.diff(dim=3).abs()).mean()
+    down = (weight[..., 1:, :] * wrong.diff(dim=2).abs()).mean()
+    return (across + down) / weight.mean()
+
+
+def flow_loss(flow: Tensor, pairs: Batch) -> Tensor:
+    """|f(q) - (p - q)|_1 over the landmarks q of the neutral faces that were at p in the images; 0 if none is known.
+
+    In halves of the side, as the flow (N, 2, S, S): the known motion of the mesh says where pixels come from.
+    """
+    half = flow.shape[3] / 2
+    known = (pairs.landmarks.isfinite() & pairs.neutral_landmarks.isfinite()).all(2)  # (N, P)
+    wanted = torch.where(known[..., None], (pairs.landmarks - pairs.neutral_landmarks) / half, 0.0)  # (N, P, 2)
+    places = torch.where(known[..., None], (pairs.neutral_landmarks + 0.5) / half - 1, 0.0)
+    found = F.grid_sample(flow.float(), places[:, None], align_corners=False)[:, :, 0]  # (N, 2, P)
+    wrong = (found.transpose(1, 2) - wanted).abs().mean(2)  # (N, P)
+    return (wrong * known).sum() / known.sum().clamp(min=1)
+
+
+def roughness(flow: Tensor) -> Tensor:
+    """Mean absolute difference of the flow (N, 2, S, S) between neighbouring pixels, in pixels."""
+    return (flow.diff(dim=2).abs().mean() + flow.diff(dim=3).abs().mean()) * flow.shape[3] / 2
+
+
+def removal_loss(made: Generated, pairs: Batch, extra: float) -> tuple[Tensor, dict[str, Tensor]]:
+    """How far generated faces are from the neutral faces of pairs, and what to log: the L1, and copying's.
+
+    Of a face that WarpAndPaint made also the L1 of its edges, its flow's distance from the mesh's motion and roughness,
+    and the mask's size; the weights of these terms are ours (`docs/methods/index.md`).
+    """
+    l1 = changed_l1(made.neutral, pairs, extra)
+    logs = {"l1": l1.detach(), "copy_l1": changed_l1(pairs.clean, pairs, extra)}
+    if made.flow is None or made.mask is None:
+        return l1, logs
+    moved = flow_loss(made.flow, pairs)
+    rough, painted = roughness(made.flow.float()), made.mask.float().mean()
+    loss = l1 + 0.7 * edge_l1(made.neutral, pairs, extra) + 2.0 * moved + 0.02 * rough + 0.002 * painted
+    return loss, {**logs, "flow": moved.detach(), "painted": painted.detach()}
 
 
 def classification_loss(logits: Tensor, target: Tensor) -> Tensor:
     """Cross-entropy with a label distribution, (N, K) each, in full precision."""
     return F.cross_entropy(logits.float(), target)
+
+
+def accuracy(logits: Tensor, target: Tensor) -> Tensor:
+    """Share of rows whose largest logit is the target's largest share, (N, K) each -> ()."""
+    return (logits.argmax(1) == target.argmax(1)).float().mean()

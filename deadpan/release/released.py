@@ -3,17 +3,41 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from deadpan.method import Method, Prediction
-from deadpan.methods.layers import DeadZone
+
+
+class DeadZone(nn.Module):
+    """Leaves out of a generated change what is too small to be an expression.
+
+    A generator that goes down an L1 changes every pixel a little. Where the mean change of a neighbourhood, an eighth
+    of the picture wide, is below `width` (of pixels in [-1, 1]) nothing is changed, from twice that on everything is
+    kept; 0 keeps everything everywhere.
+    """
+
+    def __init__(self, width: float) -> None:
+        super().__init__()
+        if not 0 <= width < 1:
+            raise ValueError(f"dead_zone must be at least 0 and below 1; got {width}")
+        self.width = width
+
+    def forward(self, change: Tensor) -> Tensor:
+        """(N, 3, S, S) -> the same, faded out where little changes."""
+        if not self.width:
+            return change
+        reach = max(1, change.shape[3] // 16)
+        size = change.abs().mean(1, keepdim=True)  # (N, 1, S, S)
+        around = F.avg_pool2d(size, 2 * reach + 1, stride=1, padding=reach, count_include_pad=False)
+        return change * (around / self.width - 1).clamp(0, 1)
 
 
 class Released(nn.Module):
     """What ships of a method: with `flip`, the mean of what it makes of the face and of its mirror image.
 
     `strength` is the share of the way from the image to the generated neutral face that is gone, except in regions
-    that change by less than `dead_zone` (layers.DeadZone). `leave_neutral` takes the answer at its word: the change is
+    that change by less than `dead_zone` (DeadZone). `leave_neutral` takes the answer at its word: the change is
     multiplied by max(0, 1 - leave_neutral * p(neutral)), so that a face called neutral stays as it is.
     """
 

@@ -18,7 +18,7 @@ class TrainingConfig:
     "Share of each data file in a batch, in the order of the files; may go on with the shares of the next stages."
     pairing: Literal["twin", "hard", "none"] = "twin"
     "Which neutral face is paired: the drawn twin, another neutral picture of the person, or none."
-    own_neutral: float = 0.8
+    own_neutral: float = 0.0
     "A real picture whose share of neutral votes reaches this is its own neutral face; 0 switches it off."
     balance: float = 0.0
     "From 0, classes as frequent as in the data, to 1, all equally frequent."

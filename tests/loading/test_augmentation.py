@@ -43,7 +43,7 @@ def no_landmarks(count: int) -> Tensor:
 
 def changed(image: Tensor, neutral: Tensor | None, settings: Augmentation, size: int = 64) -> tuple[Tensor, Tensor]:
     unknown = no_landmarks(len(image))
-    field, face, *_ = augment(image, neutral, unknown, unknown, size, generator(), settings)
+    field, _, face, *_ = augment(image, neutral, unknown, unknown, size, generator(), settings)
     return field, face
 
 
@@ -69,7 +69,7 @@ def test_landmarks_follow_the_pixels(size: int) -> None:
         x, y = points[index, landmark].int().tolist()
         pictures[index, y, x] = 255
     other = torch.full_like(points, 5.0)
-    field, face, moved, moved_other = augment(pictures, pictures, points, other, size, generator(), only(*GEOMETRY))
+    field, _, face, moved, moved_other = augment(pictures, pictures, points, other, size, generator(), only(*GEOMETRY))
     mirrored = 0  # a mirror image exchanges left and right: the dot is then at the landmark of the other side
     for index, landmark in enumerate(painted):
         weight = (field[index, 0] + 1).double()
@@ -98,14 +98,16 @@ def test_flip_is_an_exact_mirror_image() -> None:
     image = photograph(1)
     points = torch.rand(1, 68, 2) * 70
     settings = replace(no_augmentation(), flip=1.0)
-    field, _, moved, _ = augment(image, None, points, points, 64, generator(), settings)
+    field, _, _, moved, _ = augment(image, None, points, points, 64, generator(), settings)
     torch.testing.assert_close(field, centre_crop(image, 64).flip(3), atol=2e-3, rtol=0)
     torch.testing.assert_close(moved[0, 0], torch.tensor([63.0, 0.0]) + (points[0, 16] - 3) * torch.tensor([-1.0, 1.0]))
 
 
 def test_unknown_landmarks_stay_unknown() -> None:
     image = photograph(4)
-    assert augment(image, None, no_landmarks(4), no_landmarks(4), 64, generator(), Augmentation())[2].isnan().all()
+    assert (
+        augment(image, None, no_landmarks(4), no_landmarks(4), 64, generator(), Augmentation()).landmarks.isnan().all()
+    )
 
 
 def test_light_changes_both_faces_alike_and_damage_only_the_picture() -> None:
@@ -190,3 +192,12 @@ def test_settings_out_of_range(name: str) -> None:
 def test_blur_and_resolution_exclude_each_other() -> None:
     with pytest.raises(ValueError, match="exclude each other"):
         Augmentation(blur=0.6, resolution=0.6)
+
+
+def test_what_losses_weigh_is_the_picture_without_noise_blocks_and_erasing() -> None:
+    faces = torch.randint(60, 190, (16, 70, 70, 3), generator=generator(), dtype=torch.uint8)
+    unknown = no_landmarks(16)
+    spoiled = augment(faces, faces, unknown, unknown, 64, generator(3), Augmentation(noise=1, blocks=1, erase=1))
+    kept = augment(faces, faces, unknown, unknown, 64, generator(3), Augmentation(noise=0, blocks=0, erase=0))
+    assert torch.equal(spoiled.clean, kept.image) and torch.equal(spoiled.clean, spoiled.neutral)
+    assert (spoiled.image - spoiled.clean).abs().mean((1, 2, 3)).min() > 0.02

@@ -11,8 +11,7 @@ import torch
 
 from deadpan.expressions import EXPRESSIONS
 from deadpan.methods.derl import DeRL, DeRLConfig, Generator
-from deadpan.methods.layers import LocalCNN, ResidualBlock, adversarial_loss, changed_l1
-from deadpan.training import checkpoint
+from deadpan.methods.layers import ResidualBlock, adversarial_loss, changed_l1
 from tests.support.methods import make_batch, small
 
 
@@ -30,7 +29,7 @@ def test_layers_are_those_of_the_paper() -> None:
         "e6": (512, 1, 1),
         **{f"d{i}": shape for i, shape in halves.items()},
     }
-    assert neutral.shape == (2, 3, 64, 64)
+    assert neutral.neutral.shape == (2, 3, 64, 64)
     assert [tuple(tap.shape[1:]) for tap in residue] == [(256, 16, 16), (512, 8, 8), (1024, 4, 4), (1024, 2, 2)]
     assert code.shape == (2, 512)
     assert sum(p.numel() for p in generator.parameters()) == pytest.approx(29.2e6, rel=0.01)
@@ -52,18 +51,6 @@ def test_the_residue_is_the_raw_activations_of_encoder_and_decoder() -> None:
     generator.decoder[3].register_forward_hook(lambda _m, _x, out: kept.update(d2=out))
     _, residue, _ = generator(image)
     assert torch.equal(residue[0], torch.cat([kept["e2"], kept["d2"]], 1))
-
-
-def test_a_local_cnn_without_fc_votes_on_its_pooled_convolutions() -> None:
-    features = {}
-    for fc in (True, False):
-        method = checkpoint.build("derl", {"width": 0.125, "local_fc": fc}, EXPRESSIONS).eval()
-        assert isinstance(method, DeRL)
-        local = method.classifier.local[0]
-        assert isinstance(local, LocalCNN)
-        features[fc] = [type(layer).__name__ for layer in [*local.layers.children()][-2:]]
-        assert method(make_batch(64).image).logits.shape == (8, 8)
-    assert features == {True: ["Linear", "ReLU"], False: ["AdaptiveAvgPool2d", "Flatten"]}
 
 
 def test_classifier_training_leaves_the_generator_bit_identical() -> None:
@@ -95,24 +82,19 @@ def test_changed_l1_by_a_plain_loop() -> None:
                 weight = 1 + 12 * change / 0.2
                 total += weight * float((made - neutral)[n, :, y, x].abs().mean())
                 weights += weight
-    assert changed_l1(made, neutral, image, 12).item() == pytest.approx(total / weights, rel=1e-5)
-    assert changed_l1(made, neutral, image, 0).item() == pytest.approx(float((made - neutral).abs().mean()), rel=1e-5)
+    pairs = dataclasses.replace(make_batch(8, 2), image=image.flip(3), clean=image, neutral=neutral)
+    assert changed_l1(made, pairs, 12).item() == pytest.approx(total / weights, rel=1e-5)
+    assert changed_l1(made, pairs, 0).item() == pytest.approx(float((made - neutral).abs().mean()), rel=1e-5)
 
 
-def test_the_total_is_the_weighted_sum_of_the_five_losses() -> None:
-    method = checkpoint.build("derl", {"width": 0.125, "lambda_local": 0.5, "lambda_final": 2.0}, EXPRESSIONS)
+def test_the_total_is_the_sum_of_the_five_losses() -> None:
+    method = small("derl")
     assert isinstance(method, DeRL)
     logits = [torch.randn(4, 8, generator=torch.Generator().manual_seed(i)) for i in range(5)]
     target = torch.eye(8)[:4] * 0.7 + 0.3 / 8
     loss = method.classification_total(logits[4], logits[:4], target)
     single = [float(-(target * each.log_softmax(1)).sum(1).mean()) for each in logits]
-    assert loss.item() == pytest.approx(0.5 * sum(single[:4]) + 2.0 * single[4], rel=1e-5)
-
-
-def test_the_residual_output_starts_from_the_image() -> None:
-    generator = Generator(DeRLConfig(width=0.125, residual_output=True)).eval()
-    image = make_batch(64).image
-    assert torch.equal(generator(image)[0], image)
+    assert loss.item() == pytest.approx(sum(single), rel=1e-5)
 
 
 def test_branches_can_be_left_out() -> None:
@@ -128,24 +110,27 @@ def test_sizes_are_powers_of_two() -> None:
         small("derl", image_size=48)
 
 
-def test_the_joint_stage_holds_pairs_to_the_truth_and_others_to_stage_1() -> None:
-    method = checkpoint.build("derl", {"width": 0.125, "joint_epochs": 1, "joint_theta": 2.0}, EXPRESSIONS)
+def test_the_joint_stage_trains_both_and_holds_pairs_to_the_truth() -> None:
+    method = small("derl", joint_epochs=1)
     assert isinstance(method, DeRL)
     stage = method.stages()[2]
-    assert stage.begin is not None
-    stage.begin()
     batch = make_batch(64)
-    before = copy.deepcopy(method.generator.state_dict())
+    before = copy.deepcopy(method.state_dict())
     logged = [stage.step(batch) for _ in range(4)]
     assert logged[-1]["l1"] < logged[0]["l1"]
-    assert 0 < logged[-1]["held_l1"] < 0.5
-    after, teacher = method.generator.state_dict(), method.teacher.state_dict()
-    assert all(torch.equal(teacher[key], value) for key, value in before.items())
-    assert not any(torch.equal(after[key], before[key]) for key in ("encoder.2.0.weight", "decoder.1.0.weight"))
+    after = method.state_dict()
+    moved = ("generator.encoder.2.0.weight", "generator.decoder.1.0.weight", "classifier.final.1.weight")
+    assert not any(torch.equal(after[key], before[key]) for key in moved)
     alone = dataclasses.replace(batch, paired=torch.zeros_like(batch.paired))
     assert "l1" not in stage.step(alone)
-    together = dataclasses.replace(batch, paired=torch.ones_like(batch.paired))
-    assert "held_l1" not in stage.step(together)
+
+
+def test_without_an_adversary_there_is_no_discriminator() -> None:
+    method = small("derl", adversarial=0.0)
+    assert not any(name.startswith("discriminator") for name, _ in method.named_parameters())
+    logged = method.stages()[0].step(make_batch(64))
+    assert set(logged) == {"loss", "l1", "copy_l1"}
+    assert logged["loss"].item() == pytest.approx(100 * logged["l1"].item(), rel=1e-5)
 
 
 def test_blocks_refine_encoder_layers_and_keep_their_shapes() -> None:
@@ -155,17 +140,6 @@ def test_blocks_refine_encoder_layers_and_keep_their_shapes() -> None:
     assert shapes[0] == shapes[1]
     blocks = [sum(isinstance(layer, ResidualBlock) for layer in e.children()) for e in refined.encoder]
     assert blocks == [2, 2, 2, 2, 0, 0]  # none at 2x2 and 1x1
-
-
-def test_the_critic_teaches_the_generator_on_unpaired_faces_alone() -> None:
-    method = checkpoint.build("derl", {"width": 0.125, "expression_critic": 1.0}, EXPRESSIONS)
-    assert isinstance(method, DeRL)
-    stage = method.stages()[0]
-    assert stage.rows == "all"
-    logged = stage.step(make_batch(64))
-    assert {"expression_left", "unpaired_l1"} <= set(logged)
-    with pytest.raises(ValueError, match="neutral"):
-        checkpoint.build("derl", {"expression_critic": 1.0}, ("anger", "disgust"))
 
 
 def test_each_branch_shows_its_own_vote() -> None:

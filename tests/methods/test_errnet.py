@@ -19,7 +19,6 @@ from deadpan.methods.errnet import (
     landmark_loss,
     margin_loss,
     masked,
-    neutral_loss,
     residual_size,
     segment_width,
 )
@@ -63,10 +62,10 @@ def test_layers_are_those_of_the_table(size: int, stem_stride: int, encoder: lis
             hidden = layer(hidden)
             decoded.append(tuple(hidden.shape[1:3]))
             hidden = torch.cat([hidden, skip], 1)
-        neutral, residual = method.decoder(made, image)
+        generated, residual = method.decoder(made, image)
     assert [tuple(each.shape[1:3]) for each in made] == encoder
     assert decoded == encoder[-2::-1]
-    assert neutral.shape == residual.shape == image.shape
+    assert generated.neutral.shape == residual.shape == image.shape
 
 
 def test_sizes_and_settings_that_do_not_fit_are_refused() -> None:
@@ -75,13 +74,13 @@ def test_sizes_and_settings_that_do_not_fit_are_refused() -> None:
         build(image_size=48)
     with pytest.raises(ValueError, match="stem_stride must be 1 or 2; got 3"):
         build(stem_stride=3)
-    with pytest.raises(ValueError, match="shared must be between 0 and 1"):
-        build(shared=1.0)
+    with pytest.raises(ValueError, match="output must be one of residual, neutral, warp; got 'mask'"):
+        build(output="mask")
 
 
 def test_segments_cover_the_channels_that_are_not_shared() -> None:
-    assert segment_width(512, 7, 0.5) == 36  # 7 x 36 = 252 of 256
-    assert segment_width(8, 7, 0.5) == 1
+    assert segment_width(512, 7) == 36  # 7 x 36 = 252 of 256
+    assert segment_width(8, 7) == 1
 
 
 def test_the_mask_by_a_plain_loop() -> None:
@@ -98,7 +97,7 @@ def test_the_decoder_of_a_neutral_face_sees_the_shared_rest_alone() -> None:
     made = method.encoder(make_batch(32).image)
     rest = method.cut(made, torch.eye(8)[:1].expand(8, 8))
     for before, after in zip(made, rest, strict=True):
-        owned = 7 * segment_width(before.shape[1], 7, 0.5)
+        owned = 7 * segment_width(before.shape[1], 7)
         assert not after[:, :owned].any()
         assert torch.equal(after[:, owned:], before[:, owned:])
 
@@ -108,14 +107,17 @@ def test_energies_by_a_plain_loop() -> None:
     code = torch.randn(2, 64, 4, 4)
     with torch.no_grad():
         logits, energies = recogniser(code)
-    width = segment_width(64, 7, 0.5)
+    width = segment_width(64, 7)
     for n in range(2):
         assert energies[n, 0] == 0
         for k in range(7):
             pooled = [abs(float(code[n, c].mean())) for c in range(k * width, (k + 1) * width)]
             assert float(energies[n, k + 1]) == pytest.approx(sum(pooled) / width, rel=1e-5)
             assert float(logits[n, k + 1]) == pytest.approx(5 * sum(pooled) / width, rel=1e-5)
-    assert logits[:, 0].tolist() == [2.5, 2.5]  # neutral wins while all energies are below half the margin
+    rest = code.mean((2, 3))[:, 7 * width :]  # neutral has no segment: its logit is read from the shared rest
+    with torch.no_grad():
+        assert torch.allclose(logits[:, :1], recogniser.rest(rest), atol=1e-6)
+        assert recogniser.rest.bias.item() == 2.5  # at first neutral wins while all energies are below half the margin
 
 
 def test_margin_loss_by_hand() -> None:
@@ -133,11 +135,6 @@ def test_residual_size_by_hand() -> None:
     assert residual_size(residual, torch.tensor([3.0, 1.0])).item() == pytest.approx(0.875)
     assert residual_size(residual, torch.tensor([0.0, 0.5])).item() == pytest.approx(1.0)
     assert residual_size(residual, torch.zeros(2)).item() == 0
-
-
-def test_neutral_loss_by_hand() -> None:
-    head, share = torch.tensor([math.log(3.0), 0.0]), torch.tensor([1.0, 0.25])  # 0.75 and 0.5
-    assert neutral_loss(head, share).item() == pytest.approx(-(math.log(0.75) + math.log(0.5)) / 2)
 
 
 def test_displacements_are_in_eye_distances_and_know_what_is_unknown() -> None:
@@ -166,7 +163,7 @@ def test_landmark_loss_by_hand() -> None:
 
 def test_unknown_landmarks_never_reach_the_loss() -> None:
     method = build()
-    step = method.stages()[0].step
+    step = method.stages()[1].step
     points = make_batch(32).landmarks
     points[0] = math.nan
     points[1, 40:] = math.nan
@@ -183,7 +180,7 @@ def test_unknown_landmarks_never_reach_the_loss() -> None:
 def test_the_landmarks_of_unpaired_faces_teach_nothing() -> None:
     method = build()
     unpaired = torch.zeros(8, dtype=torch.bool)
-    assert method.stages()[0].step(batch_of(EXPRESSIONS, paired=unpaired))["landmarks"] == 0
+    assert method.stages()[1].step(batch_of(EXPRESSIONS, paired=unpaired))["landmarks"] == 0
     assert method.landmark_branch.seen == 0
 
 
@@ -197,15 +194,27 @@ def test_the_mean_face_is_the_mean_of_the_neutral_landmarks() -> None:
 
 
 def test_recognition_does_not_see_the_true_class() -> None:
-    method = build()
+    method = build().eval()
     batch = make_batch(32)
-    code = method.encoder(batch.image)[-1].detach()
-    torch.manual_seed(1)
-    _, logged = method.recognise(batch, code)
-    torch.manual_seed(1)  # the same dropout
-    logits, _, _ = method.read(code)
-    expected = torch.nn.functional.cross_entropy(logits, batch.target)
-    assert logged["cross_entropy"].item() == pytest.approx(expected.item(), rel=1e-5)
+    read = method.read(batch.image)
+    loss, _ = method.recognise(batch, read)
+    turned = dataclasses.replace(batch, target=batch.target.flip(1))
+    other, _ = method.recognise(turned, method.read(batch.image))
+    assert torch.equal(read.logits, method.read(turned.image).logits)
+    assert loss != other  # the losses do
+
+
+def test_both_residues_are_read() -> None:
+    method = build().eval()
+    torch.nn.init.normal_(method.decoder.last.weight, std=0.1)
+    torch.nn.init.normal_(method.landmark_branch.displacement[-1].weight, std=0.1)  # type: ignore[arg-type]
+    image = make_batch(32).image
+    read = method.read(image)
+    picture = method.residual_reader(torch.nn.functional.avg_pool2d(read.residual, 2))[1]
+    assert read.displacement is not None
+    points = method.landmark_branch.vote(10 * read.displacement.flatten(1))
+    assert torch.allclose(read.logits, read.first + picture + points, atol=1e-5)
+    assert picture.std(0).min() > 0 and points.std(0).min() > 0
 
 
 def test_the_residual_output_starts_from_the_image_and_reaches_across_the_range() -> None:
@@ -213,63 +222,51 @@ def test_the_residual_output_starts_from_the_image_and_reaches_across_the_range(
     image = make_batch(32).image
     assert torch.equal(method(image).neutral, image)
     torch.nn.init.constant_(method.decoder.last.bias, 20.0)  # type: ignore[arg-type]
-    neutral, residual = method.decoder(method.encoder(image), image)
+    generated, residual = method.decoder(method.encoder(image), image)
     assert torch.allclose(residual, torch.full_like(residual, 2.0))
-    assert torch.equal(neutral, torch.full_like(neutral, -1.0))
+    assert torch.equal(generated.neutral, torch.full_like(residual, -1.0))
 
 
 def test_the_neutral_output_does_not_pass_the_image_on() -> None:
     method = build(output="neutral").eval()
     image = make_batch(32).image
     made = method.encoder(image)
-    neutral, residual = method.decoder(made, image)
+    generated, residual = method.decoder(made, image)
     other, _ = method.decoder(made, image.flip(3))
-    assert torch.equal(neutral, other)
-    assert torch.allclose(residual, image - neutral)
+    assert torch.equal(generated.neutral, other.neutral)
+    assert torch.allclose(residual, image - generated.neutral)
 
 
 def test_each_weight_counts_as_it_says() -> None:
-    weights = ("reconstruction", "residual", "residual_neutral", "residual_unpaired", "adversarial")
-    recognition = ("landmark_weight", "segment_weight", "classification")
-    off = dict.fromkeys((*weights, *recognition), 0.0)
+    off = dict.fromkeys(("reconstruction", "adversarial", "landmark_weight", "segment_weight"), 0.0)
     batch = make_batch(32)
 
     def total(**settings: float) -> dict[str, float]:
-        torch.manual_seed(0)
         method = build(output="neutral", **(off | settings))
-        return {key: float(value) for key, value in method.stages()[0].step(batch).items()}
+        torch.manual_seed(1)  # the same dropout
+        return {key: float(value) for key, value in method.stages()[1].step(batch).items()}
 
-    assert total()["loss"] == 0
-    for name, logged, weight in (
-        ("reconstruction", "l1", 3.0),
-        ("residual", "residual", 3.0),
-        ("landmark_weight", "landmarks", 3.0),
-        ("segment_weight", "segments", 3.0),
-        ("classification", "cross_entropy", 3.0),
-    ):
-        logs = total(**{name: weight})
-        assert logs["loss"] == pytest.approx(weight * logs[logged], rel=1e-5)
-    adversary = total(adversarial=2.0)
-    assert adversary["loss"] == pytest.approx(2 * (adversary["adversarial"] + adversary["expression_left"]), rel=1e-5)
+    plain = total()["loss"]
+    for name, logged in (("reconstruction", "l1"), ("landmark_weight", "landmarks"), ("segment_weight", "segments")):
+        logs = total(**{name: 3.0})
+        assert logs["loss"] - plain == pytest.approx(3 * logs[logged], rel=1e-3)
 
 
-def test_neutral_inputs_alone_pay_for_their_residual_image() -> None:
-    nothing = {"reconstruction": 0.0, "residual": 0.0, "adversarial": 0.0, "classification": 0.0}
-    method = build(output="neutral", segment_weight=0.0, landmark_weight=0.0, residual_neutral=10.0, **nothing)
-    step = method.stages()[0].step
-    expressive = torch.eye(8)[torch.full((8,), 5)]
-    assert step(dataclasses.replace(make_batch(32), target=expressive))["loss"] == 0
-    rest = torch.eye(8)[torch.zeros(8, dtype=torch.long)]
-    logged = step(dataclasses.replace(make_batch(32), target=rest))
-    assert logged["loss"].item() == pytest.approx(10 * logged["residual"].item(), rel=1e-5)
+def test_neutral_inputs_pay_for_their_residual_image() -> None:
+    method, batch = build(output="neutral", adversarial=0.0), make_batch(32)
+    alone = dataclasses.replace(batch, paired=torch.zeros_like(batch.paired))
+    generated, residual = method.decoder(method.encoder(batch.image), batch.image)
+    for index, weight in ((5, 0.1), (0, 10.1)):  # surprise, neutral
+        target = torch.eye(8)[torch.full((8,), index)]
+        loss, logged = method.remove(dataclasses.replace(alone, target=target), generated, residual, {})
+        assert loss.item() == pytest.approx(weight * logged["residual"].item(), rel=1e-4)
 
 
 def test_switches_build_only_what_they_need() -> None:
     full = {name for name, _ in build().named_children()}
-    assert full == {"encoder", "decoder", "recogniser", "landmark_branch", "discriminator"}
+    assert full == {"encoder", "decoder", "recogniser", "residual_reader", "landmark_branch", "discriminator"}
     assert {name for name, _ in build(adversarial=0.0).named_children()} == full - {"discriminator"}
     assert {name for name, _ in build(landmarks=False).named_children()} == full - {"landmark_branch"}
-    assert build(skips=False).decoder.last.in_channels * 2 == build().decoder.last.in_channels
 
 
 @pytest.mark.parametrize(
@@ -279,7 +276,7 @@ def test_switches_build_only_what_they_need() -> None:
         {"segments": False},
         {"landmarks": False},
         {"adversarial": 0.0},
-        {"skips": False},
+        {"output": "warp"},
         {"stem_stride": 2},
         {"pretrain_epochs": 1},
         {"segments": False, "landmarks": False, "adversarial": 0.0},
@@ -304,7 +301,7 @@ def test_without_segments_there_is_no_mask() -> None:
 def test_any_expressions_train_and_predict(expressions: tuple[str, ...]) -> None:
     method = build_for(expressions)
     for _ in range(2):
-        logged = method.stages()[0].step(batch_of(expressions))
+        logged = method.stages()[1].step(batch_of(expressions))
         assert all(torch.isfinite(value) for value in logged.values())
     prediction = method.eval()(make_batch(32).image)
     assert prediction.logits.shape == (8, len(expressions))
@@ -319,16 +316,18 @@ def test_pretraining_leaves_recognition_bit_identical() -> None:
     for _ in range(3):
         stages[0].step(batch[batch.paired])
     after = method.state_dict()
-    held = [key for key in before if key.startswith(("recogniser.", "landmark_branch."))]
+    held = [key for key in before if key.startswith(("recogniser.", "landmark_branch.", "residual_reader."))]
     assert held
     assert all(torch.equal(after[key], before[key]) for key in held)
-    assert not torch.equal(after["encoder.layers.1.0.weight"], before["encoder.layers.1.0.weight"])
+    assert not torch.equal(after["encoder.layers.0.weight"], before["encoder.layers.0.weight"])
 
 
 def test_the_discriminator_does_not_learn_from_the_generator_step() -> None:
-    method = build(discriminator_rate=0.0)
+    method = build()
+    stage = method.stages()[1]
+    stage.optimizers["discriminator"].param_groups[0]["lr"] = 0.0
     before = copy.deepcopy(dict(method.discriminator.named_parameters()))
-    method.stages()[0].step(make_batch(32))
+    stage.step(make_batch(32))
     assert all(torch.equal(value, before[key]) for key, value in method.discriminator.named_parameters())
     assert all(each.requires_grad for each in method.discriminator.parameters())
 
@@ -338,7 +337,7 @@ def test_what_is_shown() -> None:
     face = torch.rand(68, 2) * 32
     face[36], face[45] = torch.tensor([8.0, 10.0]), torch.tensor([24.0, 10.0])  # 16 pixels
     method.landmark_branch.remember(face[None])
-    torch.nn.init.normal_(method.landmark_branch.displacement.bias)
+    torch.nn.init.normal_(method.landmark_branch.displacement[-1].bias)  # type: ignore[arg-type]
     image = make_batch(32).image
     neutral = image.flip(2)
     shown = method.show(image, neutral)
@@ -348,16 +347,16 @@ def test_what_is_shown() -> None:
         "landmark displacements": "shifts",
     }
     assert torch.equal(shown["residual image"].value, (image - neutral) / 2)
-    logits, energies, displacement = method.read(method.encoder(image)[-1])
-    assert displacement is not None
-    assert displacement.abs().mean() > 0.1
-    assert torch.allclose(method(image).logits, logits)
-    assert torch.equal(shown["segment energies"].value, energies)
-    assert (energies[:, 0] == 0).all()
+    read = method.read(image)
+    assert read.displacement is not None
+    assert read.displacement.abs().mean() > 0.1
+    assert torch.allclose(method(image).logits, read.logits)
+    assert torch.equal(shown["segment energies"].value, read.energies)
+    assert (read.energies[:, 0] == 0).all()
     shifts = shown["landmark displacements"].value
     assert shifts.shape == (8, 68, 2, 2)
     assert torch.allclose(shifts[3, :, 0], face)
-    assert torch.allclose(shifts[3, :, 1] - shifts[3, :, 0], 16 * displacement[3], atol=1e-4)
+    assert torch.allclose(shifts[3, :, 1] - shifts[3, :, 0], 16 * read.displacement[3], atol=1e-4)
 
 
 def test_only_what_is_built_is_shown() -> None:

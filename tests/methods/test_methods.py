@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import math
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
 import torch
-from torch import nn
 
 from deadpan.expressions import EXPRESSIONS
-from deadpan.method import Method
 from deadpan.methods import METHODS
-from deadpan.methods.layers import Change, DeadZone
 from deadpan.release.export import TOLERANCE
 from deadpan.release.onnx_file import to_onnx
 from deadpan.training import checkpoint
@@ -95,82 +91,12 @@ def test_exports_to_onnx_with_parity_and_any_batch_size(name: str) -> None:
         assert np.abs(neutral - expected.neutral.detach().numpy()).max() < TOLERANCE
 
 
-CHANGING = [(name, {} if name in ("degan", "errnet") else {"residual_output": True}) for name in NAMES]
-CHANGING = [(name, config) for name, config in CHANGING if METHODS[name].generates]
-
-
-def test_the_dead_zone_by_hand() -> None:
-    change = torch.zeros(1, 3, 64, 64)
-    change[:, 0, 32, 32] = 81 * 3 * 0.045  # the mean of all within 4 pixels, over three channels, is 0.045
-    change[:, :, 4:20, 4:20] = -0.07
-    change[:, :, 50:, 50:] = 0.02
-    zone = DeadZone(0.03)
-    assert torch.equal(zone(change), change)  # in training
-    left = zone.eval()(change)
-    assert left[0, 0, 32, 32] == pytest.approx(81 * 3 * 0.045 / 2, rel=1e-4)
-    assert torch.equal(left[:, :, 8:16, 8:16], change[:, :, 8:16, 8:16])
-    assert not left[:, :, 50:, 50:].any()
-    assert torch.equal(DeadZone(0).eval()(change), change)
-    with pytest.raises(ValueError, match=r"dead_zone must be at least 0 and below 1; got 1\.5"):
-        DeadZone(1.5)
-
-
-@pytest.mark.parametrize(("name", "config"), CHANGING)
-def test_a_dead_zone_leaves_quiet_regions_of_neutral_faces_alone(name: str, config: dict[str, bool]) -> None:
-    image = make_batch(64).image * 0.5
-
-    def changed_by(width: float) -> tuple[Method, torch.Tensor]:
-        method = small(name, **config, image_size=64, dead_zone=width).eval()
-        for key, parameter in method.named_parameters():
-            if parameter.ndim == 4 and not parameter.any():  # the last layer, which starts from no change
-                torch.nn.init.normal_(parameter, std=0.02, generator=torch.Generator().manual_seed(len(key)))
-        return method, (method(image).neutral - image).detach()
-
-    _, change = changed_by(0)
-    width = change.abs().mean().item() / 1.5
-    method, left = changed_by(width)
-    assert (image + change).abs().max() < 1  # nothing is clipped
-    expected = DeadZone(width).eval()(change)
-    assert expected.abs().sum() < 0.95 * change.abs().sum()
-    assert torch.allclose(left, expected, atol=1e-5)
-    session = onnxruntime.InferenceSession(to_onnx(method, 64).SerializeToString())
-    (exported,) = session.run(["neutral"], {"image": image.numpy()})
-    assert np.abs(exported - (image + left).numpy()).max() < TOLERANCE
-
-
-def test_a_masked_change_by_hand() -> None:
-    drawn = torch.full((1, 4, 64, 64), 0.5)
-    drawn[:, 3, :, :32] = -1.0
-    plain, masked = Change(False, 0.0), Change(True, 0.0)
-    assert (plain.channels, masked.channels) == (3, 4)
-    assert torch.allclose(plain(drawn[:, :3]), torch.tensor(2 * math.tanh(0.5)))
-    half = masked(drawn)
-    assert half.shape == (1, 3, 64, 64)
-    assert torch.allclose(half[..., :32], torch.tensor(2 * math.tanh(0.5) / (1 + math.e)))
-    assert torch.allclose(half[..., 32:], torch.tensor(2 * math.tanh(0.5) / (1 + math.exp(-0.5))))
-
-
-@pytest.mark.parametrize(("name", "config"), CHANGING)
-def test_a_closed_mask_leaves_the_face_alone_and_an_open_one_does_not(name: str, config: dict[str, bool]) -> None:
-    method = small(name, **config, image_size=64, change_mask=True).eval()
-    (last,) = (
-        module
-        for module in method.modules()
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and module.bias is not None and len(module.bias) == 4
-    )
-    image = make_batch(64).image * 0.4
-    with torch.no_grad():
-        last.bias[:3] = 0.3  # type: ignore[index]
-        for open_to, expected in ((-30.0, 0.0), (30.0, 2 * math.tanh(0.3))):
-            last.bias[3] = open_to  # type: ignore[index]
-            change = (method(image).neutral - image).abs()
-            assert torch.allclose(change, torch.tensor(expected), atol=1e-4)
-
-
 @pytest.mark.parametrize("name", NAMES)
-def test_every_setting_says_what_it_is(name: str) -> None:
+def test_a_method_has_at_most_15_settings(name: str) -> None:
     assert dataclasses.is_dataclass(METHODS[name].Config)
-    assert {field.name for field in dataclasses.fields(METHODS[name].Config)} >= {"image_size", "width"}
+    settings = {field.name for field in dataclasses.fields(METHODS[name].Config)}
+    assert settings >= {"image_size", "width"}
+    assert len(settings) <= 15
 
 
 def test_unknown_names_are_refused_with_the_valid_ones() -> None:

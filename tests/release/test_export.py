@@ -9,11 +9,10 @@ import pytest
 import torch
 
 from deadpan.expressions import EXPRESSIONS
-from deadpan.methods.layers import DeadZone
 from deadpan.release.calibration import balanced_offsets, calibrate
 from deadpan.release.export import export
 from deadpan.release.onnx_file import to_onnx
-from deadpan.release.released import Released
+from deadpan.release.released import DeadZone, Released
 from deadpan.training.checkpoint import build, save_method
 from tests.support.methods import make_batch, small
 
@@ -92,3 +91,17 @@ def test_calibration_stands_in_the_card(drawn: Path, tmp_path: Path, monkeypatch
     assert facts["calibration"] == drawn.name
     assert facts["offsets"]["fear"] == 0.5
     assert calibrate.__doc__
+
+
+def test_the_dead_zone_by_hand() -> None:
+    change = torch.zeros(1, 3, 64, 64)
+    change[:, 0, 32, 32] = 81 * 3 * 0.045  # the mean of all within 4 pixels, over three channels, is 0.045
+    change[:, :, 4:20, 4:20] = -0.07
+    change[:, :, 50:, 50:] = 0.02
+    left = DeadZone(0.03)(change)
+    assert left[0, 0, 32, 32] == pytest.approx(81 * 3 * 0.045 / 2, rel=1e-4)
+    assert torch.equal(left[:, :, 8:16, 8:16], change[:, :, 8:16, 8:16])
+    assert not left[:, :, 50:, 50:].any()
+    assert torch.equal(DeadZone(0)(change), change)
+    with pytest.raises(ValueError, match=r"dead_zone must be at least 0 and below 1; got 1\.5"):
+        DeadZone(1.5)

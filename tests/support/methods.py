@@ -24,4 +24,4 @@ def make_batch(size: int, count: int = 8, seed: int = 0) -> Batch:
     neutral = torch.where(paired.view(-1, 1, 1, 1), image.flip(2), image)
     landmarks = torch.rand(count, 68, 2, generator=generator) * size
     subject = torch.arange(count) % 3
-    return Batch(image, neutral, paired, target, subject, landmarks, landmarks + 1)
+    return Batch(image, image, neutral, paired, target, subject, landmarks, landmarks + 1)
