@@ -53,6 +53,8 @@ DERL = {**OURS, "outer_skip": True, "generator_rate": 3e-4, "blocks": 1, "advers
 DGCN = {**OURS, "skips": True, "blocks": 1, "contrast": "concat", "contrastive": 0.0}
 RECIPES: dict[str, tuple[dict[str, Any], dict[str, float]]] = {
     # settings, and the epochs of each stage as a multiple of --epochs: 1 in all for what learns to recognise
+    "deadpan": (HALF, {"removal_epochs": 0.5, "epochs": 1}),
+    "deadpan/plain": ({**HALF, "removal": False}, {"epochs": 1}),  # the same trunk, without removal
     "cnn": (PLAIN, {"epochs": 1}),
     "cnn/more": (PLAIN, {"epochs": 1.5}),  # as many pictures as what generates sees in all
     "cnn/wide": ({**PLAIN, "width": 1.5}, {"epochs": 1}),  # as much arithmetic as derl/joint has here

@@ -3,7 +3,7 @@
 #
 #     recipes/methods.sh METHOD small|paper OUT PEOPLE.parquet [PHOTOGRAPHS.parquet@SPLIT]
 #
-# METHOD   derl, dgcn, degan, errnet, cnn, pixel_difference or feature_difference
+# METHOD   deadpan, derl, dgcn, degan, errnet, cnn, pixel_difference or feature_difference
 # small    half the width at 64 px, one core, 270,000 pictures
 # paper    full width at the method's own size (derl, dgcn 64; degan 96; errnet 128), 2 million pictures, one GPU
 # OUT      the run folder; a run that was stopped goes on
@@ -20,6 +20,7 @@ case $size in
 esac
 part() { echo $((epochs * $1 / 10)); } # tenths of the budget
 case $method in
+  deadpan) flags=(--removal-epochs "$(part 2)" --epochs "$(part 8)") ;;
   derl) flags=(--outer-skip --warp --blocks 1 --adversarial 0 --generator-epochs "$(part 3)" --classifier-epochs "$(part 1)" --joint-epochs "$(part 6)" --joint-rate 1e-3) ;;
   dgcn) flags=(--skips --warp --blocks 1 --contrast concat --contrastive 0 --generator-epochs "$(part 3)" --contrast-epochs "$(part 3)" --joint-epochs "$(part 4)") ;;
   degan) flags=(--warp --synthesis-epochs "$(part 4)" --classifier-epochs "$(part 2)" --joint-epochs "$(part 4)") ;;

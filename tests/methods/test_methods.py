@@ -100,7 +100,7 @@ def test_a_method_has_at_most_15_settings(name: str) -> None:
 
 
 def test_unknown_names_are_refused_with_the_valid_ones() -> None:
-    with pytest.raises(ValueError, match=r"unknown method 'dreal'; known are derl, dgcn, "):
+    with pytest.raises(ValueError, match=r"unknown method 'dreal'; known are deadpan, derl, dgcn, "):
         checkpoint.build("dreal", {}, EXPRESSIONS)
     with pytest.raises(ValueError, match=r"derl has no setting 'tetha'; its settings are image_size, width"):
         checkpoint.build("derl", {"tetha": 1}, EXPRESSIONS)
