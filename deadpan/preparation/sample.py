@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from deadpan.datasets.sample import Sample, VideoFrame
 from deadpan.faces.alignment import alignment, crop_alignment, warp
-from deadpan.faces.detection import Detector, WholePicture
+from deadpan.faces.detection import WholePicture
+from deadpan.faces.face import Detector
 from deadpan.faces.landmarks import five_of_68, main_face
 from deadpan.faces.photographs import PhotographError, read_photograph
 from deadpan.faces.video import read_frame
