@@ -14,7 +14,7 @@ import deadpan
 PACKAGE = Path(deadpan.__file__).parent
 
 LAYERS = (
-    ("version", "expressions", "errors", "files", "pixels", "jobs"),
+    ("version", "expressions", "errors", "files", "pixels", "jobs", "onnx_runtime"),
     ("faces", "models", "synthetic", "method"),
     ("prediction", "datasets", "methods"),
     ("preparation", "server"),
@@ -28,7 +28,19 @@ LAYERS = (
 )
 """Lowest first; what stands in one line does not import each other."""
 
-LIGHT = ("version", "expressions", "errors", "files", "pixels", "jobs", "faces", "models", "prediction", "datasets")
+LIGHT = (
+    "version",
+    "expressions",
+    "errors",
+    "files",
+    "pixels",
+    "jobs",
+    "onnx_runtime",
+    "faces",
+    "models",
+    "prediction",
+    "datasets",
+)
 HEAVY = ("torch", "lightning_fabric", "kornia", "sklearn", "scipy", "pyarrow", "onnx", "matplotlib", "numba", "ray")
 
 
