@@ -1,4 +1,4 @@
-"""The one place that imports ONNX Runtime, and the networks that have been opened in this process."""
+"""The one place that imports ONNX Runtime, and how deadpan opens a network on it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import onnxruntime
 Session: TypeAlias = onnxruntime.InferenceSession
 
 
-def open_session(path: Path, threads: int = 1, *, rearrange: bool) -> Session:
-    """Open a network on the CPU; `rearrange` lets the runtime fuse and reorder the graph at load.
+def open_session(network: Path | bytes, threads: int = 1, *, rearrange: bool) -> Session:
+    """Open a network, a file or its content, on the CPU.
 
-    It raises one private class of ONNX Runtime for each kind of damage.
+    `rearrange` lets the runtime fuse and reorder the graph at load. Damage raises one of many private classes.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -21,7 +21,7 @@ def open_session(path: Path, threads: int = 1, *, rearrange: bool) -> Session:
     levels = onnxruntime.GraphOptimizationLevel
     options.graph_optimization_level = levels.ORT_ENABLE_ALL if rearrange else levels.ORT_DISABLE_ALL
     options.log_severity_level = 4  # what is wrong with a model is said once, by the error
-    return Session(str(path), options, providers=["CPUExecutionProvider"])
+    return Session(network if isinstance(network, bytes) else str(network), options, providers=["CPUExecutionProvider"])
 
 
 def only_what_is_asked() -> onnxruntime.RunOptions:

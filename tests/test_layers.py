@@ -92,6 +92,11 @@ for name in {[name.removesuffix(".__init__") for name in modules]!r}:
     assert done.returncode == 0, done.stderr
 
 
+def test_one_place_imports_onnx_runtime() -> None:
+    found = [path.name for path in PACKAGE.rglob("*.py") if "onnxruntime" in imports(path)]
+    assert found == ["onnx_runtime.py"]
+
+
 def test_files_and_folders_keep_their_size() -> None:
     long = {path.name: count for path in PACKAGE.rglob("*.py") if (count := len(path.read_text().splitlines())) > 450}
     assert not long, f"longer than 450 lines: {long}"
