@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from deadpan.faces.cascade import _look
 from deadpan.faces.detection import make_detector
 from deadpan.faces.face import Detector, Face
-from deadpan.faces.networks import find_blazeface, find_centerface, session, shrunk
+from deadpan.faces.networks import find_blazeface, find_centerface, scaled_to, session
 from deadpan.pixels import RGB
 
 Eyes = NDArray[np.float64]
@@ -66,7 +66,7 @@ class CenterFaceAlone:
 
     def __call__(self, photograph: RGB) -> list[Face]:
         """One face at most."""
-        small, factor = shrunk(photograph, self.side)
+        small, factor = scaled_to(photograph, min(self.side, max(photograph.shape[:2])))
         places = find_centerface(small, 0.5)
         if not len(places.scores):
             return []

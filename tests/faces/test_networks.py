@@ -19,8 +19,8 @@ from deadpan.faces.networks import (
     joined,
     overlapping,
     rolls_of_five,
+    scaled_to,
     session,
-    shrunk,
 )
 from deadpan.faces.photographs import read_photograph
 
@@ -142,13 +142,17 @@ def test_overlapping_boxes_are_one_face() -> None:
     assert len(joined([Candidates.none(), Candidates.none()]).scores) == 0
 
 
-def test_shrinking_keeps_places_and_never_enlarges() -> None:
+def test_scaling_keeps_places() -> None:
     picture = np.zeros((900, 1200, 3), np.uint8)
     picture[450:, 600:] = 255
-    small, factor = shrunk(picture, 160)
+    small, factor = scaled_to(picture, 160)
     assert small.shape == (120, 160, 3)
     assert np.allclose(factor, 160 / 1200)
     assert (small[:59, :79] == 0).all()
     assert (small[61:, 81:] == 255).all()
-    assert shrunk(small, 640)[0] is small
-    assert shrunk(np.zeros((1, 5000, 3), np.uint8), 160)[0].shape == (1, 160, 3)
+    assert scaled_to(small, 160)[0] is small
+    large, factor = scaled_to(small, 320)
+    assert large.shape == (240, 320, 3)
+    assert factor.tolist() == [2, 2]
+    assert (large[:118, :158] == 0).all()
+    assert scaled_to(np.zeros((1, 5000, 3), np.uint8), 160)[0].shape == (1, 160, 3)
