@@ -22,7 +22,7 @@ PHOTOGRAPH = Path(__file__).parent.parent / "examples" / "photos" / "london_107_
 
 COLD = """
 import sys
-from deadpan.cli import main
+from deadpan.cli.main import main
 code = main(["predict", sys.argv[2], "--model", sys.argv[1], "--json", "-"])
 status = open("/proc/self/status").read() if sys.platform == "linux" else ""
 peak = [int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM")]

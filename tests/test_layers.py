@@ -14,7 +14,7 @@ import deadpan
 PACKAGE = Path(deadpan.__file__).parent
 
 LAYERS = (
-    ("version", "expressions", "errors", "files", "pixels", "jobs"),
+    ("version", "expressions", "errors", "files", "pixels", "jobs", "onnx_runtime"),
     ("faces", "models", "synthetic", "method"),
     ("prediction", "datasets", "methods"),
     ("preparation", "server"),
@@ -28,7 +28,19 @@ LAYERS = (
 )
 """Lowest first; what stands in one line does not import each other."""
 
-LIGHT = ("version", "expressions", "errors", "files", "pixels", "jobs", "faces", "models", "prediction", "datasets")
+LIGHT = (
+    "version",
+    "expressions",
+    "errors",
+    "files",
+    "pixels",
+    "jobs",
+    "onnx_runtime",
+    "faces",
+    "models",
+    "prediction",
+    "datasets",
+)
 HEAVY = ("torch", "lightning_fabric", "kornia", "sklearn", "scipy", "pyarrow", "onnx", "matplotlib", "numba", "ray")
 
 
@@ -78,6 +90,11 @@ for name in {[name.removesuffix(".__init__") for name in modules]!r}:
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_one_place_imports_onnx_runtime() -> None:
+    found = [path.name for path in PACKAGE.rglob("*.py") if "onnxruntime" in imports(path)]
+    assert found == ["onnx_runtime.py"]
 
 
 def test_files_and_folders_keep_their_size() -> None:

@@ -50,7 +50,9 @@ def prepare(
     /,
     *,
     image_size: Annotated[int, Parameter(help="Pixels of a side that the network will see.")] = 64,
-    detector: Annotated[str, Parameter(help="yuface, none or the path of a YuNet .onnx file.")] = "yuface",
+    detector: Annotated[
+        str, Parameter(help="centerface, blazeface, none or the path of a YuNet .onnx file.")
+    ] = "centerface",
     workers: Annotated[int | None, Parameter(help="Processes; one per core by default.")] = None,
     all_frames: Annotated[
         bool, Parameter(help="Take whole sequences, not only first and peak frames (ckplus, oulu, mmi, bu4dfe).")

@@ -13,7 +13,7 @@ from cyclopts import CycloptsError, UnknownOptionError
 from deadpan.cli import data, evaluate, predict, train
 from deadpan.cli.app import DONE, FAILED, INTERRUPTED, PARTLY, app, complain
 
-LIGHT = ("cv2", "numpy", "onnxruntime", "PIL", "rich", "yuface", "cyclopts")  # a missing one is a broken installation
+LIGHT = ("cv2", "numpy", "onnxruntime", "PIL", "rich", "cyclopts")  # a missing one is a broken installation
 
 COMMANDS = (
     *(predict.predict, predict.models),

@@ -29,11 +29,16 @@ def predict(
         Path | None, Parameter(help="Write NAME_FACE.face.png and NAME_FACE.neutral.png into this directory.")
     ] = None,
     crop: Annotated[bool, Parameter(help="The pictures are face crops already: look for no face in them.")] = False,
-    detector: Annotated[str, Parameter(help="yuface, none (as --crop) or the path of a YuNet .onnx file.")] = "yuface",
+    detector: Annotated[
+        str, Parameter(help="centerface, blazeface, none (as --crop) or the path of a YuNet .onnx file.")
+    ] = "centerface",
     longest_side: Annotated[
-        int, Parameter(help="Scale larger photographs down to this for detection; 0 keeps them (small faces).")
+        int, Parameter(help="Scale larger photographs down to this for detection; 0 as --small-faces.")
     ] = 640,
-    confidence: Annotated[float, Parameter(help="Least score of a detected face, 0 to 1.")] = 0.6,
+    small_faces: Annotated[
+        bool, Parameter(help="Look for small faces too, in the photograph's full size: groups, crowds.")
+    ] = False,
+    confidence: Annotated[float, Parameter(help="Least score of a detected face, 0 to 1.")] = 0.5,
     rest_face: Annotated[
         Path | None,
         Parameter(help="Photograph of the person at rest, in place of the generated neutral face (dgcn and its like)."),
@@ -47,7 +52,8 @@ def predict(
         raise ValueError("no photographs given; usage: deadpan predict PATHS... [OPTIONS], see deadpan predict --help")
     found_by = "none" if crop else detector
     asked = show or panel is not None
-    predictor = Predictor(model, found_by, longest_side or None, confidence, show=asked, rest_face=rest_face)
+    side = None if small_faces or longest_side == 0 else longest_side
+    predictor = Predictor(model, found_by, side, confidence, show=asked, rest_face=rest_face)
     failed = 0
     with result_writers(
         predictor.expressions, json=json, csv=csv, panel=panel, neutral=neutral_dir, shown=show

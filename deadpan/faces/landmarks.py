@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deadpan.faces.detection import Face
+from deadpan.faces.face import Face
 
 
 def main_face(faces: Sequence[Face], width: int, height: int) -> Face:

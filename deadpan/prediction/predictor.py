@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 
 from deadpan.errors import DeadpanError
 from deadpan.faces.alignment import align, centre
-from deadpan.faces.detection import CONFIDENCE, LONGEST_SIDE, Face, WholePicture, make_detector
+from deadpan.faces.detection import CONFIDENCE, DEFAULT_DETECTOR, LONGEST_SIDE, WholePicture, make_detector
+from deadpan.faces.face import Face
 from deadpan.faces.photographs import PhotographError, check_photograph, read_photograph
 from deadpan.models import find
+from deadpan.onnx_runtime import only_what_is_asked
 from deadpan.pixels import RGB, to_network, to_pixels
-from deadpan.prediction.model_file import open_session, read_facts
+from deadpan.prediction.model_file import open_model, read_facts
 from deadpan.prediction.results import FaceResult, PhotographResult, Recognition, Shown
 
 DEFAULT_MODEL = "derl"
@@ -34,7 +35,7 @@ class Predictor:
     def __init__(
         self,
         model: str | Path = DEFAULT_MODEL,
-        detector: str | Path = "yuface",
+        detector: str | Path = DEFAULT_DETECTOR,
         longest_side: int | None = LONGEST_SIDE,
         confidence: float = CONFIDENCE,
         threads: int = 1,
@@ -52,7 +53,7 @@ class Predictor:
         if threads < 1:
             raise ValueError(f"threads must be at least 1, got {threads}")
         self.path = find(model)
-        self._session = open_session(self.path, threads)
+        self._session = open_model(self.path, threads)
         facts = read_facts(self._session, self.path)
         self.name: str = facts["name"]
         self.method: str = facts["method"]
@@ -125,9 +126,7 @@ class Predictor:
         names = ["logits", *(["neutral"] if makes else [])]
         if self._show:
             names += [f"show_{i}" for i in range(len(self.shows))]
-        asked = onnxruntime.RunOptions()
-        asked.only_execute_path_to_fetches = True
-        answers = dict(zip(names, self._session.run(names, inputs, asked), strict=True))
+        answers = dict(zip(names, self._session.run(names, inputs, only_what_is_asked()), strict=True))
         logits = answers["logits"].astype(np.float64)  # (N, K)
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         probabilities = powers / powers.sum(axis=1, keepdims=True)

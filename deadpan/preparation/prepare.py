@@ -21,7 +21,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from deadpan import datasets
 from deadpan.datasets.sample import Sample
 from deadpan.faces.alignment import margin_size
-from deadpan.faces.detection import Detector, make_detector
+from deadpan.faces.detection import DEFAULT_DETECTOR, make_detector
+from deadpan.faces.face import Detector
 from deadpan.files import replacing
 from deadpan.preparation.sample import Skipped, prepare_sample
 from deadpan.preparation.table import FORMAT, prepared_schema
@@ -40,7 +41,7 @@ def prepare(
     root: Path,
     out: Path,
     image_size: int = 64,
-    detector: str = "yuface",
+    detector: str = DEFAULT_DETECTOR,
     workers: int | None = None,
     console: Console | None = None,
     *,

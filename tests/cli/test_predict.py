@@ -116,13 +116,22 @@ def test_pictures(model_file: Path, plain_model_file: Path, girl: Path, bad: Pat
 
 def test_detection_options(model_file: Path, portrait: Path, tmp_path: Path, capsys: Captured) -> None:
     scene = np.full((1500, 2400, 3), 200, np.uint8)
-    scene[700:760, 1200:1260] = np.asarray(Image.open(portrait).resize((60, 60), Image.Resampling.LANCZOS))
+    tiny = Image.open(portrait).crop((100, 80, 412, 480)).resize((36, 46), Image.Resampling.LANCZOS)
+    scene[700:746, 1200:1236] = np.asarray(tiny)
     Image.fromarray(scene).save(tmp_path / "far.png")
     counts = []
-    for options in ([], ["--longest-side", "0"], ["--confidence", "1"], ["--crop"], ["--detector", "none"]):
+    for options in (
+        [],
+        ["--longest-side", "0"],
+        ["--small-faces"],
+        ["--small-faces", "--confidence", "1"],
+        ["--crop"],
+        ["--detector", "none"],
+        ["--detector", "blazeface"],
+    ):
         assert predict(model_file, tmp_path / "far.png", "--json", "-", *options) == 0
         counts.append(len(json.loads(capsys.readouterr().out)["faces"]))
-    assert counts == [0, 1, 0, 1, 1]
+    assert counts == [0, 1, 1, 0, 1, 1, 0]
 
 
 def test_defaults_are_those_of_the_library() -> None:
@@ -138,7 +147,7 @@ def test_defaults_are_those_of_the_library() -> None:
         (["--longest-side", "wide"], "--longest-side"),
         (["--longest-side", "5"], "longest side must be 16 to"),
         (["--confidence", "60"], "confidence must be between 0 and 1, got 60"),
-        (["--detector", "mtcnn"], "unknown detector 'mtcnn'; expected yuface, none or the path"),
+        (["--detector", "mtcnn"], "unknown detector 'mtcnn'; expected centerface, blazeface, none or the path"),
         (["--json", "{girl}/out.jsonl"], "girl_happiness.png"),
         (["--json", "{tmp}"], "is a directory; expected the name of a file"),
         (["--panel", "{girl}"], "is a file; expected a directory"),

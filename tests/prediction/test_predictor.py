@@ -16,7 +16,7 @@ from PIL import Image
 import deadpan
 from deadpan.expressions import EXPRESSIONS
 from deadpan.faces.alignment import align, centre
-from deadpan.faces.detection import YuFace
+from deadpan.faces.detection import make_detector
 from deadpan.faces.photographs import PhotographError, read_photograph
 from deadpan.models import ModelError, card, find, is_intact, released
 from deadpan.pixels import RGB
@@ -52,7 +52,7 @@ def test_one_face(predictor: Predictor, girl: Path) -> None:
 
 def test_the_network_gets_what_training_gave_it(predictor: Predictor, model_file: Path, girl: Path) -> None:
     pixels = read_photograph(girl)
-    (found,) = YuFace()(pixels)
+    (found,) = make_detector()(pixels)
     aligned = centre(align(pixels, found.landmarks, 64), 64)
     image = aligned.transpose(2, 0, 1)[None].astype(np.float32) / 127.5 - 1
     session = onnxruntime.InferenceSession(str(model_file), providers=["CPUExecutionProvider"])
@@ -126,7 +126,7 @@ def test_any_memory_layout(predictor: Predictor, girl: Path) -> None:
 
 def test_crop(predictor: Predictor, model_file: Path, girl: Path) -> None:
     pixels = read_photograph(girl)
-    (face,) = YuFace()(pixels)
+    (face,) = make_detector()(pixels)
     crop = align(pixels, face.landmarks, 64)
     result = predictor.predict_crop(crop)
     assert result.box == (0, 0, 70, 70) and result.score == 1

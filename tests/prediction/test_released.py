@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from deadpan.datasets import DATASETS
 from deadpan.expressions import EXPRESSIONS
+from deadpan.faces.photographs import read_photograph
 from deadpan.models import card, is_intact, released
 from deadpan.prediction.predictor import Predictor
 
@@ -38,6 +40,21 @@ def test_every_model_reads_open_smiles_and_a_face_at_rest(name: str, photos: lis
     assert answers["london_107_happiness"] == "happiness"
     at_rest = [answer for stem, answer in answers.items() if stem.endswith("neutral")]
     assert at_rest.count("neutral") > len(at_rest) / 2
+
+
+@pytest.mark.parametrize("turn", [1, 2, 3])
+def test_a_turned_photograph_is_answered_like_the_upright_one(photos: list[Path], turn: int) -> None:
+    predictor = Predictor("derl")
+    for path in (
+        each for each in photos if each.stem in ("girl_happiness", "duchenne_man_neutral", "london_006_neutral")
+    ):
+        pixels = read_photograph(path)
+        (upright,), (turned,) = (
+            predictor.predict(pixels),
+            predictor.predict(np.ascontiguousarray(np.rot90(pixels, turn))),
+        )
+        for expression, probability in upright.probabilities.items():
+            assert turned.probabilities[expression] == pytest.approx(probability, abs=0.02)
 
 
 def test_derl_leaves_less_residue_on_a_face_at_rest_than_on_a_smile(photos: list[Path]) -> None:

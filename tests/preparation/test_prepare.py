@@ -77,7 +77,7 @@ def test_photographs_are_detected_aligned_and_read_back(
     assert (table.subjects, table.frame.tolist(), table.attributes[0]) == (("given/006",), [4, 4], {"age": 3.5})
     # the face really is where the template says: detected once more in the aligned crop, enlarged
     big = cv2.resize(table.images[0], (280, 280), interpolation=cv2.INTER_CUBIC)
-    (face,) = make_detector("yuface")(np.pad(big, ((60, 60), (60, 60), (0, 0)), mode="edge"))
+    (face,) = make_detector()(np.pad(big, ((60, 60), (60, 60), (0, 0)), mode="edge"))
     found = (face.landmarks - 60 + 0.5) / 4 - 0.5
     assert np.abs(found - (TEMPLATE * 64 + 3 - 0.5)).max() < 3.5
 
@@ -101,7 +101,7 @@ def test_grey_pictures_take_one_channel(tmp_path: Path, prepare_samples: Callabl
 def test_landmarks_and_twin_follow_the_pixels() -> None:
     """A dot painted on a landmark is found on the transformed landmark, in the picture and in its twin."""
     photograph = read_photograph(NEUTRAL)
-    (face,) = make_detector("yuface")(photograph)
+    (face,) = make_detector()(photograph)
     points = landmarks_68(face.landmarks.astype(np.float64))
     for index in (8, 30, 54, 60):
         dotted = np.zeros_like(photograph)
