@@ -19,7 +19,8 @@ from deadpan.datasets import DATASETS, Dataset
 from deadpan.datasets.sample import DatasetError, Sample
 from deadpan.expressions import EXPRESSIONS
 from deadpan.faces.alignment import TEMPLATE, margin_size
-from deadpan.faces.detection import Face, WholePicture, make_detector
+from deadpan.faces.detection import WholePicture, make_detector
+from deadpan.faces.face import Face
 from deadpan.faces.landmarks import five_of_68, main_face
 from deadpan.faces.photographs import read_photograph
 from deadpan.preparation import prepare as preparation
