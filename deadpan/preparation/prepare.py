@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import time
+import warnings
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -113,7 +114,12 @@ def _chunks(samples: Sequence[Sample], size: int, detector: str, workers: int) -
             cv2.setNumThreads(threads)
         return
     # spawn, not fork: the same on Linux, macOS and Windows, and safe in a process that already runs threads
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    pool = ProcessPoolExecutor(
+        workers,
+        multiprocessing.get_context("spawn"),
+        initializer=warnings.filterwarnings,
+        initargs=("ignore", "", Warning, r"PIL\."),  # about odd metadata and very large pictures
+    )
     pending: deque[Future[Results]] = deque()
     try:
         for chunk in chunks:
