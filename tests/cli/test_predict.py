@@ -197,6 +197,28 @@ def test_nothing_given_and_nothing_readable(model_file: Path, tmp_path: Path, ca
     assert "Unknown command" in capsys.readouterr().err
 
 
+def test_a_run_folder_is_refused_with_the_command_that_exports_it(girl: Path, tmp_path: Path, capsys: Captured) -> None:
+    def complaint(model: Path) -> str:
+        assert predict(model, girl) == 2
+        return capsys.readouterr().err
+
+    run = tmp_path / "run"
+    run.mkdir()
+    assert f"{run} is a folder; expected a model file (.onnx)\n" in complaint(run)
+    (run / "state.safetensors").write_bytes(b"")
+    assert "this run is not finished: train on with --resume" in complaint(run)
+    (run / "model.safetensors").write_bytes(b"")
+    assert f"write it by `deadpan export {run}`" in complaint(run)
+    weights = complaint(run / "model.safetensors")
+    assert (
+        "model.safetensors holds the weights of a training run; expected a model file (.onnx); write it by " in weights
+    )
+    assert f"`deadpan export {run}`" in weights
+    (run / "derl.onnx").write_bytes(b"")
+    assert f"expected a model file (.onnx): {run / 'derl.onnx'}" in complaint(run)
+    assert "`deadpan export RUN_FOLDER`" in complaint(tmp_path / "copied.safetensors")
+
+
 def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch, girl: Path) -> None:
     monkeypatch.setenv("DEADPAN_DEBUG", "1")
     with pytest.raises(ValueError, match="no model named"):
