@@ -8,6 +8,7 @@ from pathlib import Path
 
 from deadpan.errors import DeadpanError
 from deadpan.faces.photographs import ENDINGS
+from deadpan.files import paths_of
 
 
 class FolderError(DeadpanError):
@@ -21,8 +22,7 @@ def pictures_of(places: str | Path | Iterable[str | Path]) -> list[str]:
     that deadpan drew are left out, and so are the folders inside a folder. A place that does not exist stays as it is,
     for the reader to complain about. Raises FolderError for a folder or a pattern without a picture.
     """
-    given = [places] if isinstance(places, (str, Path)) else places
-    return [path for place in given for path in _pictures(str(place))]
+    return [path for place in paths_of(places) for path in _pictures(place)]
 
 
 def _pictures(place: str) -> list[str]:

@@ -39,8 +39,8 @@ Results = list["dict[str, Any] | Skipped"]
 
 def prepare(
     dataset: str,
-    root: Path,
-    out: Path,
+    root: str | Path,
+    out: str | Path,
     image_size: int = 64,
     detector: str = DEFAULT_DETECTOR,
     workers: int | None = None,
@@ -55,6 +55,7 @@ def prepare(
     `all_frames` takes whole sequences instead of their first and peak frames.
     DatasetError for an unreadable data set or when no face is left, ValueError for settings out of range.
     """
+    out = Path(out)
     if out.is_dir() or out.resolve() == Path(root).resolve():
         raise ValueError(f"{out} must be a new Parquet file, neither a folder nor the data itself")
     if image_size not in IMAGE_SIZES:
@@ -73,7 +74,6 @@ def prepare(
         "margin_size": margin_size(image_size),
         "detector": detector,
     }
-    out = Path(out)
     results = _chunks(samples, image_size, detector, workers or _cores())
     with replacing(out) as partial:
         kept, twins, skipped = _write(results, partial, about, len(samples), console or Console(stderr=True))
