@@ -10,6 +10,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from deadpan.errors import how_to_install
+
 if TYPE_CHECKING:
     from deadpan.comparison.compare import Comparison, compare
     from deadpan.datasets import DATASETS
@@ -117,7 +119,14 @@ def __getattr__(name: str) -> Any:
     """Import a public name at its first use, so that `import deadpan` loads neither torch nor a model."""
     if name not in HOMES:
         raise AttributeError(f"module 'deadpan' has no attribute {name!r}")
-    return getattr(import_module(f"deadpan.{HOMES[name]}"), name)
+    try:
+        return getattr(import_module(f"deadpan.{HOMES[name]}"), name)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package == "deadpan":
+            raise
+        message = f"deadpan.{name} needs the package {package}: {how_to_install(package)}"
+        raise ModuleNotFoundError(message, name=error.name) from error
 
 
 def __dir__() -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,11 @@ def replacing(path: Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def paths_of(given: str | Path | Iterable[str | Path]) -> list[str]:
+    """Paths as a list; one given alone is one path, not its letters."""
+    return [str(path) for path in ([given] if isinstance(given, (str, Path)) else given)]
 
 
 def folder(path: str | Path) -> Path:

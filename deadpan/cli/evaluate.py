@@ -183,7 +183,7 @@ def run_evaluation(judged: Evaluation, jobs: int, ray: str | None) -> int:
     failed = [fold for fold in ended if fold["status"] != "done"]
     for fold in failed:
         print(f"error: fold {fold['name']}: {fold['error']}", file=sys.stderr)
-    facts = json.loads((judged.out / "evaluation.json").read_text())
+    facts = json.loads((Path(judged.out) / "evaluation.json").read_text())
     if len(failed) < len(ended):
         print_evaluation(facts, readings(judged), Console())
     return 0 if not failed else 2 if len(failed) == len(ended) else 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
 
@@ -12,6 +13,7 @@ from cyclopts import CycloptsError, UnknownOptionError
 
 from deadpan.cli import data, evaluate, predict, train
 from deadpan.cli.app import DONE, FAILED, INTERRUPTED, PARTLY, app, complain
+from deadpan.errors import how_to_install
 
 LIGHT = ("cv2", "numpy", "onnxruntime", "PIL", "rich", "cyclopts")  # a missing one is a broken installation
 
@@ -33,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):  # file names may hold bytes that the terminal cannot show
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # about odd metadata and very large pictures
     tokens = join_dashes(sys.argv[1:] if arguments is None else arguments)
     try:
         LATE.get(tokens[0] if tokens else "", lambda: None)()
@@ -76,7 +79,7 @@ def explain(error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError):
         package = (error.name or "").partition(".")[0]
         if package not in LIGHT and package != "deadpan":
-            return f"this command needs the package {package}: pip install 'deadpan[train]'"
+            return f"this command needs the package {package}: {how_to_install(package)}"
         return f"the installation is incomplete: {error}"
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def predict(
-    *paths: Annotated[str, Parameter(help="Photographs to read.")],
+    *paths: Annotated[str, Parameter(help="Photographs, folders of them, or patterns such as 'photos/**/*.jpg'.")],
     model: Annotated[str, Parameter(help="A released model's name (see `deadpan models`) or a model file.")] = "derl",
     json: Annotated[Path | None, Parameter(help="Write JSON lines to this file; - is standard output.")] = None,
     csv: Annotated[
@@ -46,25 +46,27 @@ def predict(
     show: Annotated[bool, Parameter(help="Add what the model can show beyond its answer to the JSON lines.")] = False,
 ) -> int:
     """Read the expressions in photographs."""
+    from deadpan.prediction.folders import pictures_of
     from deadpan.prediction.predictor import Predictor
 
     if not paths:
         raise ValueError("no photographs given; usage: deadpan predict PATHS... [OPTIONS], see deadpan predict --help")
+    photographs = pictures_of(paths)
     found_by = "none" if crop else detector
     asked = show or panel is not None
-    side = None if small_faces or longest_side == 0 else longest_side
+    side = 0 if small_faces else longest_side
     predictor = Predictor(model, found_by, side, confidence, show=asked, rest_face=rest_face)
     failed = 0
     with result_writers(
         predictor.expressions, json=json, csv=csv, panel=panel, neutral=neutral_dir, shown=show
     ) as writers:
-        for result in predictor.predict_files(paths):
+        for result in predictor.predict_files(photographs):
             for write in writers:
                 write(result)
             if result.error is not None:
                 complain(f"{result.path}: {result.error}")
                 failed += 1
-    return DONE if not failed else FAILED if failed == len(paths) else PARTLY
+    return DONE if not failed else FAILED if failed == len(photographs) else PARTLY
 
 
 def models(name: Annotated[str | None, Parameter(help="Print this model's whole card.")] = None, /) -> None:

@@ -107,7 +107,8 @@ def print_datasets(console: Console) -> None:
         row = (facts.title.partition(" (")[0], people, ", ".join(dataset.expressions), facts.neutral, facts.terms)
         table.add_row(name, *map(Text, row))
     console.print(table)
-    console.print(Text("\nExpected files and where to request them: docs/data.md", style="dim"))
+    pages = "docs/datasets.md; csv, folders and synthetic: docs/data.md"
+    console.print(Text(f"\nThe files that are expected, and where to request them: {pages}", style="dim"))
 
 
 def print_check(found: Check, console: Console) -> None:

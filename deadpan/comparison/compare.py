@@ -23,6 +23,7 @@ from deadpan.comparison.subgroups import subgroups
 from deadpan.evaluation import record
 from deadpan.evaluation.answers import Answers, joined, read_answers
 from deadpan.evaluation.sequences import RULES, decide
+from deadpan.files import paths_of
 from deadpan.version import __version__
 
 FORMAT = 1
@@ -76,14 +77,15 @@ def load_run(folder: Path) -> Evaluated:
     )
 
 
-def compare(folders: Sequence[Path], judge: Path | None = None) -> Comparison:
+def compare(folders: str | Path | Sequence[str | Path], judge: str | Path | None = None) -> Comparison:
     """Measure evaluated runs and every two of them; `judge` is a trained identity.safetensors.
 
     ValueError where a folder holds no finished fold, or two runs share no picture.
     """
-    if not folders:
+    places = paths_of(folders)
+    if not places:
         raise ValueError("no runs given; usage: deadpan compare RUN RUN ... [--out DIR]")
-    runs = [load_run(Path(folder)) for folder in folders]
+    runs = [load_run(Path(place)) for place in places]
     often = Counter(run.facts["name"] for run in runs)
     names = [str(run.folder) if often[run.facts["name"]] > 1 else run.facts["name"] for run in runs]
     if len(set(names)) < len(names):

@@ -121,7 +121,7 @@ class Judge:
         return F.interpolate(faces, (side, side), mode="bilinear", antialias=True, align_corners=False)
 
 
-def judge_from(answers: Answers, path: Path | None = None, most: int = LESSON) -> Judge | None:
+def judge_from(answers: Answers, path: str | Path | None = None, most: int = LESSON) -> Judge | None:
     """A judge read from `path`, or else trained on true pictures of paired people; None where there are under ten.
 
     It learns from no generated face, and from nobody of every fifth person: `separation` is measured on these.
@@ -133,7 +133,7 @@ def judge_from(answers: Answers, path: Path | None = None, most: int = LESSON) -
     if path is not None:
         network = Identity()
         try:
-            network.load_state_dict(read_tensors(path)[0])
+            network.load_state_dict(read_tensors(Path(path))[0])
         except RuntimeError:  # of other layers
             raise CheckpointError(f"{path} holds no judge of identity; benchmarks/methods.py writes one") from None
         return Judge(network.eval(), side, _separation(network, paired) if len(people) > 1 else None)

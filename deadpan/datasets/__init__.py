@@ -72,7 +72,7 @@ DATASETS: dict[str, Dataset] = {
 """Every data set by the word that users type."""
 
 
-def read(name: str, root: Path, *, all_frames: bool = False) -> list[Sample]:
+def read(name: str, root: str | Path, *, all_frames: bool = False) -> list[Sample]:
     """All samples of data set `name` at `root`; `all_frames` takes whole sequences, for those who have them.
 
     DatasetError for an unknown name, an unreadable tree, or whole sequences of a data set that is not read so.

@@ -25,7 +25,7 @@ class AnswersError(DeadpanError):
     """A file of answers that cannot be read, or answers that do not belong together."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Answers:
     """N pictures with the truth, the answer and the generated neutral face; pixels are uint8 RGB."""
 
@@ -45,6 +45,9 @@ class Answers:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def __repr__(self) -> str:
+        return f"Answers({len(self)} pictures, {len(set(self.subjects) - {''})} people, {', '.join(self.expressions)})"
 
     @property
     def classification(self) -> Classification:
@@ -100,7 +103,7 @@ def write_answers(path: Path, answers: Answers) -> None:
         pq.write_table(table, partial)
 
 
-def read_answers(path: Path) -> Answers:
+def read_answers(path: str | Path) -> Answers:
     """Read what `write_answers` wrote; AnswersError for anything else."""
     import pyarrow as pa
     import pyarrow.parquet as pq

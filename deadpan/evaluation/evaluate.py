@@ -20,6 +20,7 @@ from deadpan.evaluation.robustness import measure_robustness
 from deadpan.evaluation.trained_model import collect_answers, open_model
 from deadpan.files import write_json
 from deadpan.jobs import run_folds
+from deadpan.models import released
 from deadpan.training import checkpoint
 from deadpan.training.run_folder import claim
 from deadpan.training.train import train
@@ -34,7 +35,7 @@ def evaluate(evaluation: Evaluation, jobs: int = 1, ray: str | None = None) -> l
     tables = open_tables(evaluation)
     if evaluation.model is None:
         checkpoint.build(evaluation.method, dataclasses.asdict(evaluation.config), tables.table.expressions)
-    claim(evaluation.out, recipe(evaluation, tables), resume=True)
+    claim(Path(evaluation.out), recipe(evaluation, tables), resume=True)
     indices = [index for index in range(len(tables.folds)) if fold_facts(evaluation, index).get("status") != "done"]
     if jobs == 1 and ray is None:
         work = partial(run_fold, absolute(evaluation), tables=tables)
@@ -67,13 +68,14 @@ def open_tables(evaluation: Evaluation) -> FoldTables:
 
 def absolute(evaluation: Evaluation) -> Evaluation:
     """The same with paths that hold in another process; the fold's run is then the same wherever it goes on."""
+    model = evaluation.model
     return dataclasses.replace(
         evaluation,
-        out=evaluation.out.resolve(),
+        out=Path(evaluation.out).resolve(),
         data=str(Path(evaluation.data).resolve()),
-        model=evaluation.model and evaluation.model.resolve(),
+        model=model if model is None or str(model) in released() else Path(model).resolve(),
         extra=tuple(str(Path(spec).resolve()) for spec in evaluation.extra),
-        start=evaluation.start and evaluation.start.resolve(),
+        start=None if evaluation.start is None else Path(evaluation.start).resolve(),
         test=tuple(str(Path(spec).resolve()) for spec in evaluation.test),
     )
 

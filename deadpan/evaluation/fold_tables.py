@@ -51,14 +51,14 @@ class FoldTables:
 
 def gather(
     protocol: Protocol,
-    data: str,
+    data: str | Path,
     image_size: int,
     count: int,
     *,
     inner: bool,
-    test: Sequence[str],
-    extra: Sequence[str],
-    start: Path | None,
+    test: Sequence[str | Path],
+    extra: Sequence[str | Path],
+    start: str | Path | None,
     model: TrainedModel | None,
 ) -> FoldTables:
     """Open everything, divide it, and refuse a person or a picture on both sides of any fold (FoldError)."""
@@ -71,10 +71,10 @@ def gather(
     table, *tests = [select(protocol, each, classes) for each in opened]
     beside = {Path(spec).name: open_extra(spec, table.expressions, image_size) for spec in extra}
     if len(beside) < len(extra):
-        raise ValueError(f"two of the extra files have one name: {', '.join(extra)}")
+        raise ValueError(f"two of the extra files have one name: {', '.join(map(str, extra))}")
     folds = tuple(divide(protocol, table, count, inner=inner))
     tables = FoldTables(protocol, table, folds, tuple(tests), beside, model)
-    before: list[str] = [] if start is None else read_provenance(start, image_size)["subjects"]
+    before: list[str] = [] if start is None else read_provenance(Path(start), image_size)["subjects"]
     for index in range(len(folds)):
         check_fold(tables, index, before)
     return tables
@@ -96,7 +96,7 @@ def common(protocol: Protocol, tables: Sequence[FaceTable], model: TrainedModel 
     return tuple(name for name in EXPRESSIONS if name in known)
 
 
-def open_extra(spec: str, expressions: Sequence[str], image_size: int) -> FaceTable:
+def open_extra(spec: str | Path, expressions: Sequence[str], image_size: int) -> FaceTable:
     """Data to train on beside the fold's people, over their expressions."""
     table = with_neutral_faces(by_name(open_data(spec, None, image_size))).restricted(expressions)
     return alone(table, every(table))

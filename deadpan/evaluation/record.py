@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from deadpan.evaluation.answers import joined, read_answers
 from deadpan.evaluation.fold_tables import FoldTables
 from deadpan.evaluation.sequences import RULES as RULES_OF_SEQUENCES
 from deadpan.evaluation.sequences import decide
-from deadpan.files import write_json
+from deadpan.files import paths_of, write_json
 from deadpan.loading.augmentation import Augmentation
 from deadpan.metrics.classification import Classification
 from deadpan.training.config import TrainingConfig
@@ -29,22 +30,24 @@ RULES = {"last": "last epoch", "inner": "inner validation fold"}
 class Evaluation:
     """What is evaluated: a method that is trained in every fold, or a finished `model` that answers as it came."""
 
-    out: Path
-    data: str
+    out: str | Path
+    data: str | Path
     protocol: str
     method: str = ""
     config: Any = None  # the method's
-    model: Path | None = None
+    model: str | Path | None = None
     training: TrainingConfig = field(default_factory=TrainingConfig)
     augmentation: Augmentation = field(default_factory=Augmentation)
     folds: int = 10
     selection: Literal["last", "inner"] = "last"
-    extra: tuple[str, ...] = ()
-    start: Path | None = None
-    test: tuple[str, ...] = ()
+    extra: Sequence[str | Path] = ()
+    start: str | Path | None = None
+    test: Sequence[str | Path] = ()
     robustness: int = 0
 
     def __post_init__(self) -> None:
+        for name in ("extra", "test"):
+            object.__setattr__(self, name, tuple(paths_of(getattr(self, name))))
         if self.selection not in RULES:
             raise ValueError(f"selection must be {' or '.join(RULES)}; got {self.selection!r}")
         if self.robustness < 0:
@@ -64,19 +67,19 @@ class Evaluation:
 
     def folder(self, index: int) -> Path:
         """Where fold `index`, counted from 0, is written."""
-        return self.out / "folds" / f"{index + 1:02d}"
+        return Path(self.out) / "folds" / f"{index + 1:02d}"
 
 
 def command_line(evaluation: Evaluation) -> str:
     """The command that repeats the evaluation, without the folders of its files."""
-    judged = evaluation.model.name if evaluation.model else evaluation.method
+    judged = Path(evaluation.model).name if evaluation.model else evaluation.method
     words = ["deadpan", "evaluate", judged, Path(evaluation.data).name, "--protocol", evaluation.protocol]
     words += ["--folds", str(evaluation.folds)]
     words += [] if evaluation.model else ["--selection", evaluation.selection]
     words += ["--robustness", str(evaluation.robustness)] if evaluation.robustness else []
     for flag, files in (("--extra", evaluation.extra), ("--test", evaluation.test)):
         words += [flag, *(Path(spec).name for spec in files)] if files else []
-    words += ["--start", evaluation.start.name] if evaluation.start else []
+    words += ["--start", Path(evaluation.start).name] if evaluation.start else []
     return shlex.join(words if evaluation.model else [*words, *setting_flags(settings(evaluation))])
 
 
@@ -116,7 +119,7 @@ def recipe(evaluation: Evaluation, tables: FoldTables) -> dict[str, Any]:
 
 def readings(evaluation: Evaluation) -> dict[str, Classification]:
     """The answers of the folds that are done: on single pictures and, where known, on sequences by each rule."""
-    ended = sorted((evaluation.out / "folds").glob("*/fold.json"))
+    ended = sorted((Path(evaluation.out) / "folds").glob("*/fold.json"))
     done = [path.parent for path in ended if json.loads(path.read_text())["status"] == "done"]
     if not done:
         return {}
@@ -147,7 +150,7 @@ def summarise(evaluation: Evaluation, tables: FoldTables) -> None:
     tested = tables.tests or (tables.table,)
     facts = {
         "format": FORMAT,
-        "name": evaluation.out.resolve().name,
+        "name": Path(evaluation.out).resolve().name,
         "command": command_line(evaluation),
         **described(evaluation, tables),
         "protocol": {
@@ -160,9 +163,9 @@ def summarise(evaluation: Evaluation, tables: FoldTables) -> None:
         },
         "dataset": ", ".join(dict.fromkeys(table.dataset for table in tested)),
         "data": [Path(spec).name for spec in (evaluation.data, *evaluation.test)],
-        "start": evaluation.start.name if evaluation.start else None,
+        "start": Path(evaluation.start).name if evaluation.start else None,
         "folds": [each for each in ended if each],
     }
     if model is not None:
         facts |= {"method": model.method, "config": model.facts.get("config", {})}
-    write_json(evaluation.out / "evaluation.json", facts)
+    write_json(Path(evaluation.out) / "evaluation.json", facts)

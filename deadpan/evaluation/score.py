@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from deadpan.evaluation.trained_model import open_model
+from deadpan.files import paths_of
 from deadpan.metrics.measurement import Measurement, measure
 from deadpan.preparation.table import FaceTable, open_data
 
@@ -20,18 +21,19 @@ def readings(table: FaceTable) -> dict[str, FaceTable]:
     return {"majority": table.take(clear), "plurality": table}
 
 
-def score(model: str | Path, data: Sequence[str | Path]) -> dict[str, dict[str, Measurement]]:
+def score(model: str | Path, data: str | Path | Sequence[str | Path]) -> dict[str, dict[str, Measurement]]:
     """Measure a released model, a model file or a finished run on prepared files: {"FILE@SPLIT": {reading: ...}}.
 
     ValueError for two files of one name, which would share a line.
     """
-    names = [Path(spec).name for spec in data]
+    specs = paths_of(data)
+    names = [Path(spec).name for spec in specs]
     if len(set(names)) < len(names):
-        raise ValueError(f"two files of one name would share a line; score them apart: {', '.join(map(str, data))}")
+        raise ValueError(f"two files of one name would share a line; score them apart: {', '.join(specs)}")
     opened = open_model(model)
     measured: dict[str, dict[str, Measurement]] = {}
-    for spec, name in zip(data, names, strict=True):
-        table = open_data(str(spec), opened.expressions, opened.image_size)
+    for spec, name in zip(specs, names, strict=True):
+        table = open_data(spec, opened.expressions, opened.image_size)
         parts = readings(table).items()
         measured[name] = {reading: measure(opened.answer, part, generates=opened.generates) for reading, part in parts}
     return measured

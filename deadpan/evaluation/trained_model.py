@@ -68,12 +68,13 @@ class TrainedModel:
 
 
 def open_model(model: str | Path) -> TrainedModel:
-    """A finished run by its folder, a released model by its name, or an ONNX file with the card beside it.
+    """A finished run by its folder or weights, a released model by its name, or an ONNX file with the card beside it.
 
     CheckpointError for a folder that holds no finished run, ModelError for a file or name that is no model.
     """
     path = Path(model)
-    if path.is_dir() and (str(model) not in released() or (path / "model.safetensors").exists()):
+    is_run = path.suffix == ".safetensors" or (path / "model.safetensors").exists()
+    if is_run or (path.is_dir() and str(model) not in released()):
         method, facts = load_method(path)
         size = int(method.config.image_size)
         return TrainedModel(path, facts["method"], method.expressions, size, method.generates, method.predict, facts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import cv2
@@ -47,6 +48,7 @@ class FaceDetectorYN:
         if not Path(model).is_file():
             raise ValueError(f"{model}: no such detector model; expected a YuNet .onnx file")
         self.longest_side = longest_side
+        self._one_at_a_time = threading.Lock()  # it keeps the size of the picture that it is to read next
         try:
             self._detector = cv2.FaceDetectorYN.create(str(model), "", (320, 320), confidence)
             self._raw(np.zeros((320, 320, 3), dtype=np.uint8))  # a foreign network only fails when it runs
@@ -56,8 +58,9 @@ class FaceDetectorYN:
             ) from error
 
     def _raw(self, bgr: RGB) -> NDArray[np.float64]:
-        self._detector.setInputSize((bgr.shape[1], bgr.shape[0]))
-        rows = self._detector.detect(bgr)[1]
+        with self._one_at_a_time:
+            self._detector.setInputSize((bgr.shape[1], bgr.shape[0]))
+            rows = self._detector.detect(bgr)[1]
         return np.zeros((0, 15)) if rows is None else np.asarray(rows, dtype=np.float64)
 
     def __call__(self, photograph: RGB) -> list[Face]:

@@ -1,24 +1,38 @@
-"""A file or its bytes -> the upright 8-bit RGB picture a viewer would show, or one clear error."""
+"""A photograph, in whatever form -> the upright 8-bit RGB picture a viewer would show, or one clear error."""
 
 from __future__ import annotations
 
 import io
-import warnings
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from deadpan.errors import DeadpanError
+from deadpan.errors import DeadpanError, how_to_install
 from deadpan.pixels import RGB
+
+Photograph: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | RGB
+"""A path, the bytes of a file, an open binary file, a PIL picture, or the pixels themselves, (H, W, 3) uint8 RGB."""
 
 MAX_PIXELS = 100_000_000
 """Largest photograph that is decoded, in pixels (300 MB as RGB); the header alone decides."""
 
 # Named one by one: left to itself Pillow also tries EPS, which runs Ghostscript on the file.
-FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "MPO", "PPM", "JPEG2000", "TGA", "ICO")
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "MPO", "PPM", "JPEG2000", "TGA", "ICO", "HEIF")
+
+ENDINGS = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".heic", ".heif", ".hif", ".tif", ".tiff", ".gif"),
+    *(".bmp", ".mpo", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".tga", ".ico"),
+)
+"""Of the names of pictures in these formats, in small letters: what is read of a folder."""
+
+HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
 
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -37,24 +51,56 @@ class PhotographError(DeadpanError):
     """A file that cannot be read as a photograph; the text names the file and the reason."""
 
 
-def read_photograph(source: str | Path | bytes) -> NDArray[np.uint8]:
+def read_photograph(source: Photograph, *, bgr: bool = False) -> RGB:
     """Read a photograph as (H, W, 3) uint8 RGB, turned upright by its EXIF orientation.
 
-    Transparency is laid on white, 16-bit values are scaled to 8, of an animation the first frame is taken.
-    Raises PhotographError when it is missing, a directory, empty, no picture, cut short or beyond MAX_PIXELS.
+    `source` is a path, the bytes of a file, an open binary file, a PIL picture, or an array of that form; `bgr` says
+    that an array has OpenCV's order, blue first. Transparency is laid on white, 16-bit values are scaled to 8, of an
+    animation the first frame is taken. Raises PhotographError when the file is missing, a directory, empty, no picture,
+    cut short or beyond MAX_PIXELS, or when the array has another form.
     """
-    if isinstance(source, bytes):
-        name, content = "the given bytes", source
-        if not content:
-            raise PhotographError(f"{name}: empty, expected a picture")
-        return _decode(io.BytesIO(content), name)
-    path = Path(source)
+    if isinstance(source, np.ndarray):
+        check_photograph(source)
+        return source[..., ::-1] if bgr else source
+    if isinstance(source, Image.Image):
+        with _saying_what_is_wrong("the given picture"):
+            return _pixels(source, "the given picture")
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return _decode_bytes(bytes(source), "the given bytes")
+    if isinstance(source, (str, os.PathLike)):
+        return _read_file(Path(source))
+    if hasattr(source, "read"):
+        return _read_open_file(source)
+    expected = "a path, bytes, an open binary file, a PIL picture or an RGB array (H, W, 3) uint8"
+    raise PhotographError(f"expected one photograph as {expected}, got {type(source).__name__}")
+
+
+def _read_file(path: Path) -> RGB:
     _check_file(path)
     try:
         with path.open("rb") as file:
             return _decode(file, str(path))
     except OSError as error:  # permission, a failing disk: Pillow's own errors are translated in _decode
         raise PhotographError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def _read_open_file(file: IO[bytes]) -> RGB:
+    """Read on from where the file stands; a stream that cannot go back will do."""
+    given = getattr(file, "name", None)
+    name = given if isinstance(given, str) else "the given file"
+    try:
+        content = file.read()
+    except (OSError, ValueError) as error:  # a closed file is a ValueError, and so is one opened as text
+        raise PhotographError(f"{name}: cannot be read ({error}); open it with open(path, 'rb')") from error
+    if not isinstance(content, bytes):
+        raise PhotographError(f"{name}: expected a binary file, got one of text; open it with open(path, 'rb')")
+    return _decode_bytes(content, name)
+
+
+def _decode_bytes(content: bytes, name: str) -> RGB:
+    if not content:
+        raise PhotographError(f"{name}: empty, expected a picture")
+    return _decode(io.BytesIO(content), name)
 
 
 def _check_file(path: Path) -> None:
@@ -73,32 +119,58 @@ def _check_file(path: Path) -> None:
         raise PhotographError(f"{path}: cannot be read ({error})") from error
 
 
-def _decode(file: IO[bytes], name: str) -> NDArray[np.uint8]:
+def _decode(file: IO[bytes], name: str) -> RGB:
+    with _saying_what_is_wrong(name):
+        try:
+            image = Image.open(file, formats=_readable_formats())
+        except UnidentifiedImageError as error:
+            raise PhotographError(f"{name}: {_unknown_format(file)}") from error
+        with image:
+            return _pixels(image, name)
+
+
+def _pixels(image: Image.Image, name: str) -> RGB:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise PhotographError(_too_large(name, f"{width} x {height}"))
+    image.load()
+    return _as_rgb(_upright(image))
+
+
+@contextmanager
+def _saying_what_is_wrong(name: str) -> Iterator[None]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns from 89 million pixels on and about odd metadata
-            with Image.open(file, formats=_readable_formats()) as image:
-                width, height = image.size
-                if width * height > MAX_PIXELS:
-                    raise PhotographError(_too_large(name, f"{width} x {height}"))
-                image.load()
-                return _as_rgb(_upright(image))
+        yield
     except PhotographError:
         raise
     except Image.DecompressionBombError as error:
         raise PhotographError(_too_large(name, "far too many")) from error
-    except UnidentifiedImageError as error:
-        raise PhotographError(f"{name}: not a picture in a format known here ({', '.join(FORMATS)})") from error
     except Exception as error:  # on damaged files Pillow's decoders raise almost anything, SyntaxError included
         raise PhotographError(f"{name}: damaged or cut short ({error})") from error
+
+
+def _unknown_format(file: IO[bytes]) -> str:
+    """Why a file is no picture that can be read here: HEIC and AVIF need a package that may be missing."""
+    file.seek(4)
+    kind = file.read(8)
+    if kind in (b"ftypavif", b"ftypavis"):
+        return "an AVIF picture, which this Pillow cannot read: pip install --upgrade 'pillow>=11.3'"
+    if kind[:4] == b"ftyp" and kind[4:] in HEIC_BRANDS:
+        return f"a HEIC picture, which needs the package pillow-heif: {how_to_install('pillow_heif')}"
+    return f"not a picture in a format known here ({', '.join(_readable_formats())})"
 
 
 def _too_large(name: str, size: str) -> str:
     return f"{name}: {size} pixels, at most {MAX_PIXELS // 1_000_000} million are read; scale it down first"
 
 
+@cache
 def _readable_formats() -> list[str]:
     Image.init()  # some builds of Pillow lack AVIF or JPEG 2000, and naming an absent format is a KeyError
+    with suppress(ImportError):
+        from pillow_heif import register_heif_opener  # the extra `heic`
+
+        register_heif_opener()
     return [name for name in FORMATS if name in Image.OPEN]
 
 
@@ -133,6 +205,23 @@ def _eight_bits(values: NDArray[np.generic], *, sixteen: bool) -> NDArray[np.uin
 
 
 def check_photograph(photograph: RGB) -> None:
-    """Raise ValueError unless `photograph` is (H, W, 3) uint8 with pixels in it."""
-    if photograph.ndim != 3 or photograph.shape[2] != 3 or photograph.dtype != np.uint8 or not photograph.size:
-        raise ValueError(f"expected an RGB photograph (H, W, 3) uint8, got {photograph.shape} {photograph.dtype}")
+    """Raise PhotographError unless `photograph` is (H, W, 3) uint8 with pixels in it."""
+    shape, kind = photograph.shape, photograph.dtype
+    if len(shape) == 3 and shape[2] == 3 and kind == np.uint8 and photograph.size:
+        return
+    if not photograph.size:
+        advice = "this one is empty"
+    elif len(shape) == 2 or shape[2:] == (1,):
+        advice = "repeat a grey picture in three channels: np.dstack([grey] * 3)"
+    elif len(shape) == 3 and shape[2] == 4:
+        advice = "leave the transparency out: photograph[..., :3]"
+    elif len(shape) == 3 and shape[0] == 3:
+        advice = "put the channels last: photograph.transpose(1, 2, 0)"
+    elif len(shape) == 4:
+        advice = "give several photographs as a list: list(photographs)"
+    elif kind.kind == "f":
+        advice = "scale values of 0 to 1: (photograph * 255).round().astype(np.uint8)"
+    else:
+        advice = "pixels are whole numbers of 0 to 255"
+    got = f"expected an RGB photograph (H, W, 3) uint8, got {shape} {kind}"
+    raise PhotographError(f"{got}; {advice} (an array of OpenCV is BGR: say bgr=True)")

@@ -27,13 +27,28 @@ def find(name: str | Path) -> Path:
     if str(name) in known:
         return known[str(name)]
     path = Path(name)
+    if path.suffix == ".safetensors":
+        advice = _how_to_export(path.parent) or "; `deadpan export RUN_FOLDER` writes one from a finished run"
+        raise ModelError(f"{path} holds the weights of a training run; expected a model file (.onnx){advice}")
     if path.is_file():
         return path
     if path.is_dir():
-        raise ModelError(f"{path} is a directory; expected a model file (.onnx)")
+        raise ModelError(f"{path} is a folder; expected a model file (.onnx){_how_to_export(path)}")
     if path.suffix == ".onnx":
         raise ModelError(f"{path}: no such model file")
     raise ModelError(f"no model named {str(name)!r}; released models: {', '.join(known) or 'none'}")
+
+
+def _how_to_export(folder: Path) -> str:
+    """What to do about a folder, where it is that of a training run."""
+    exported = sorted(folder.glob("*.onnx"))
+    if exported:
+        return f": {' or '.join(map(str, exported))}"
+    if (folder / "model.safetensors").is_file():
+        return f"; write it by `deadpan export {folder}`"
+    if (folder / "state.safetensors").is_file():
+        return "; this run is not finished: train on with --resume, then write it by `deadpan export`"
+    return ""
 
 
 def card(name: str | Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from deadpan.faces.photographs import Photograph, read_photograph
 from deadpan.pixels import RGB
 from deadpan.prediction.results import FaceResult
 
@@ -38,8 +39,9 @@ FULL_RESIDUE = 0.5
 """Residue that takes the brightest colour of the heat map; fixed, so that pictures can be compared."""
 
 
-def draw_panel(photograph: RGB, faces: Sequence[FaceResult]) -> RGB:
-    """Draw (H, W, 3) uint8: the photograph with its faces numbered, and a row for each face."""
+def draw_panel(photograph: Photograph, faces: Sequence[FaceResult]) -> RGB:
+    """Draw (H, W, 3) uint8: the photograph, as `predict` takes it, with its faces numbered, and a row for each face."""
+    photograph = read_photograph(photograph)
     rows = min(len(faces), max(ROWS, math.ceil(math.sqrt(2.5 * len(faces)))))
     columns = math.ceil(len(faces) / rows) if faces else 0
     rows = math.ceil(len(faces) / columns) if faces else 0  # fill the columns evenly

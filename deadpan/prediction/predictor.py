@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 
 from deadpan.errors import DeadpanError
 from deadpan.faces.alignment import align, centre
 from deadpan.faces.detection import CONFIDENCE, DEFAULT_DETECTOR, LONGEST_SIDE, WholePicture, make_detector
-from deadpan.faces.face import Face
-from deadpan.faces.photographs import PhotographError, check_photograph, read_photograph
-from deadpan.models import find
-from deadpan.onnx_runtime import only_what_is_asked
+from deadpan.faces.face import Detector, Face
+from deadpan.faces.photographs import Photograph, PhotographError, read_photograph
+from deadpan.models import find, released
+from deadpan.onnx_runtime import Session, only_what_is_asked
 from deadpan.pixels import RGB, to_network, to_pixels
+from deadpan.prediction.folders import pictures_of
 from deadpan.prediction.model_file import open_model, read_facts
 from deadpan.prediction.results import FaceResult, PhotographResult, Recognition, Shown
 
@@ -29,8 +32,19 @@ class RestFaceError(DeadpanError):
     """A rest face that cannot be used, or a photograph that it cannot be used with."""
 
 
+class Opened(NamedTuple):
+    """What holds only in the process that opened it."""
+
+    process: int
+    session: Session
+    detector: Detector
+
+
 class Predictor:
-    """A model with a face detector, ready to read photographs."""
+    """A model with a face detector, ready to read photographs.
+
+    Several threads may use one Predictor. It can be pickled and used after a fork: it opens its model there anew.
+    """
 
     def __init__(
         self,
@@ -41,10 +55,11 @@ class Predictor:
         threads: int = 1,
         *,
         show: bool = False,
-        rest_face: RGB | str | Path | bytes | None = None,
+        rest_face: Photograph | None = None,
     ) -> None:
         """Load a released model by name or a model file, with a detector as `make_detector` takes it.
 
+        `longest_side` is what larger photographs are scaled down to for detection; 0 or None keeps their size.
         `threads` is for the network alone. `show` asks the model for all that it can show beyond its answer.
         `rest_face` is a photograph of one person at rest, which takes the generated neutral face's place with models
         that compare the two; all photographs are then of that person. Raises ModelError for the model, RestFaceError
@@ -52,9 +67,20 @@ class Predictor:
         """
         if threads < 1:
             raise ValueError(f"threads must be at least 1, got {threads}")
-        self.path = find(model)
-        self._session = open_model(self.path, threads)
-        facts = read_facts(self._session, self.path)
+        self._model = str(model) if str(model) in released() else find(model).absolute()
+        self._detector_options = (_lasting(detector), longest_side or None, confidence)
+        self._threads = threads
+        self._show = show
+        self._rest: RGB | None = None
+        self._open()
+        if rest_face is not None:
+            self._rest = self._align_rest(rest_face)
+
+    def _open(self) -> Opened:
+        """Open the model and the detector in this process."""
+        self.path = find(self._model)
+        session = open_model(self.path, self._threads)
+        facts = read_facts(session, self.path)
         self.name: str = facts["name"]
         self.method: str = facts["method"]
         self.expressions: tuple[str, ...] = facts["expressions"]
@@ -62,19 +88,51 @@ class Predictor:
         self.generates: bool = facts["generates"]
         self.compares: bool = facts["compares"]
         self.shows: dict[str, str] = {each["caption"]: each["kind"] for each in facts["shows"]}
-        self.detector = make_detector(detector, longest_side, confidence)
-        self._show = show
-        self._rest: RGB | None = None
-        if rest_face is not None:
-            self._rest = self._align_rest(rest_face)
+        self._opened = Opened(os.getpid(), session, make_detector(*self._detector_options))
+        return self._opened
 
-    def predict(self, photograph: RGB | str | Path | bytes) -> list[FaceResult]:
+    def _here(self) -> Opened:
+        """The model and the detector of this process: in a forked one, the threads of the parent's are gone."""
+        if self._opened.process == os.getpid():
+            return self._opened
+        # Closing the parent's session would wait for its threads for ever, at the interpreter's end too: it stays.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._opened.session))
+        return self._open()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_opened"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._open()
+
+    def __repr__(self) -> str:
+        return f"Predictor({str(self._model)!r}, {self.image_size} x {self.image_size}, {', '.join(self.expressions)})"
+
+    @property
+    def detector(self) -> Detector:
+        """What finds the faces."""
+        return self._here().detector
+
+    @overload
+    def predict(self, photograph: Photograph, *, bgr: bool = False) -> list[FaceResult]: ...
+
+    @overload
+    def predict(self, photograph: list[Any] | tuple[Any, ...], *, bgr: bool = False) -> list[list[FaceResult]]: ...
+
+    def predict(
+        self, photograph: Photograph | list[Any] | tuple[Any, ...], *, bgr: bool = False
+    ) -> list[FaceResult] | list[list[FaceResult]]:
         """Read every face of a photograph, from left to right; no face is an empty list.
 
-        Takes a file, its bytes or (H, W, 3) uint8 RGB. Raises PhotographError for what cannot be read, RestFaceError
-        for several faces where the rest face of one person was given.
+        Takes a path, the bytes of a file, an open binary file, a PIL picture or an array, (H, W, 3) uint8 RGB; of
+        several in a list or tuple the answer is a list of such lists. `bgr` says that arrays have OpenCV's order, blue
+        first. Raises PhotographError for what cannot be read, RestFaceError for several faces where the rest face of
+        one person was given.
         """
-        pixels = _pixels(photograph)
+        if isinstance(photograph, (list, tuple)):
+            return [self.predict(each, bgr=bgr) for each in photograph]
+        pixels = read_photograph(photograph, bgr=bgr)
         faces = self.detector(pixels)
         if self._rest is not None and len(faces) > 1:
             raise RestFaceError(
@@ -82,9 +140,9 @@ class Predictor:
             )
         return self._results(pixels, faces)
 
-    def predict_crop(self, photograph: RGB | str | Path | bytes) -> FaceResult:
-        """Read a picture that is a face crop already, without looking for a face in it."""
-        pixels = _pixels(photograph)
+    def predict_crop(self, photograph: Photograph, *, bgr: bool = False) -> FaceResult:
+        """Read a picture that is a face crop already, without looking for a face in it; takes what `predict` takes."""
+        pixels = read_photograph(photograph, bgr=bgr)
         return self._results(pixels, WholePicture()(pixels))[0]
 
     def predict_faces(self, aligned: RGB) -> Recognition:
@@ -101,9 +159,16 @@ class Predictor:
         probabilities = np.concatenate([part.probabilities for part in parts])
         return Recognition(probabilities, np.concatenate(made) if made else None, shown)
 
-    def predict_files(self, paths: Iterable[str | Path]) -> Iterator[PhotographResult]:
-        """Read files one after the other; one that cannot be read is reported in its result, not raised."""
-        for path in paths:
+    def predict_folder(self, folder: str | Path) -> Iterator[PhotographResult]:
+        """Read the pictures of a folder or a pattern like `photos/*.jpg`, sorted by name, as `predict_files` does.
+
+        Raises FolderError where there is none.
+        """
+        return self.predict_files(pictures_of(folder))
+
+    def predict_files(self, paths: str | Path | Iterable[str | Path]) -> Iterator[PhotographResult]:
+        """Read one or several files one after the other; one that cannot be read is reported, not raised."""
+        for path in [paths] if isinstance(paths, (str, Path)) else paths:
             try:
                 pixels = read_photograph(path)
             except PhotographError as error:
@@ -126,19 +191,20 @@ class Predictor:
         names = ["logits", *(["neutral"] if makes else [])]
         if self._show:
             names += [f"show_{i}" for i in range(len(self.shows))]
-        answers = dict(zip(names, self._session.run(names, inputs, only_what_is_asked()), strict=True))
+        session = self._here().session
+        answers = dict(zip(names, session.run(names, inputs, only_what_is_asked()), strict=True))
         logits = answers["logits"].astype(np.float64)  # (N, K)
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         probabilities = powers / powers.sum(axis=1, keepdims=True)
         neutral = to_pixels(answers["neutral"]) if makes else None  # (N, S, S, 3)
         return Recognition(probabilities, neutral, tuple(answers[name] for name in names if name.startswith("show_")))
 
-    def _align_rest(self, photograph: RGB | str | Path | bytes) -> RGB:
+    def _align_rest(self, photograph: Photograph) -> RGB:
         """The only face of the photograph as the model sees it, (S, S, 3)."""
         if not self.compares:
             reason = "it does not compare the face with a neutral one, so that a rest face has no place in it"
             raise RestFaceError(f"the model {self.name} takes no rest face: {reason}; the released model dgcn does")
-        pixels = _pixels(photograph)
+        pixels = read_photograph(photograph)
         faces = self.detector(pixels)
         if len(faces) != 1:
             raise RestFaceError(f"the rest face must be a photograph of one person; found {len(faces)} faces")
@@ -181,8 +247,6 @@ def load(model: str | Path = DEFAULT_MODEL, **options: Any) -> Predictor:
     return Predictor(model, **options)
 
 
-def _pixels(photograph: RGB | str | Path | bytes) -> RGB:
-    if not isinstance(photograph, np.ndarray):
-        return read_photograph(photograph)
-    check_photograph(photograph)
-    return photograph
+def _lasting(detector: str | Path) -> str | Path:
+    """A detector's name, or its file under a name that holds in any working directory."""
+    return Path(detector).absolute() if Path(detector).suffix == ".onnx" else detector

@@ -18,7 +18,7 @@ class Shown(NamedTuple):
     value: NDArray[np.float32]  # (K,), (K,), (), (S, S, 3) in 0..255 or (P, 2, 2)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FaceResult:
     """What was read from one face; S is the side of what the model sees."""
 
@@ -32,6 +32,10 @@ class FaceResult:
     residue: float | None  # mean of residue_map, 0..1; None where the model makes no neutral face
     residue_map: NDArray[np.float32] | None  # (S, S) absolute difference of aligned and neutral, 0..1
     shown: dict[str, Shown] = field(default_factory=dict)  # by caption; empty unless the Predictor was asked to show
+
+    def __repr__(self) -> str:
+        box = ", ".join(f"{value:.0f}" for value in self.box)
+        return f"FaceResult({self.expression} {self.probabilities[self.expression]:.1%}, box ({box}))"
 
     def as_json(self, shown: bool = False) -> dict[str, Any]:
         """Everything but the pixels, in plain types, on demand with what the model can show; see docs/output.md."""

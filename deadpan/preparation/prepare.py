@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import time
+import warnings
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -38,8 +39,8 @@ Results = list["dict[str, Any] | Skipped"]
 
 def prepare(
     dataset: str,
-    root: Path,
-    out: Path,
+    root: str | Path,
+    out: str | Path,
     image_size: int = 64,
     detector: str = DEFAULT_DETECTOR,
     workers: int | None = None,
@@ -54,6 +55,7 @@ def prepare(
     `all_frames` takes whole sequences instead of their first and peak frames.
     DatasetError for an unreadable data set or when no face is left, ValueError for settings out of range.
     """
+    out = Path(out)
     if out.is_dir() or out.resolve() == Path(root).resolve():
         raise ValueError(f"{out} must be a new Parquet file, neither a folder nor the data itself")
     if image_size not in IMAGE_SIZES:
@@ -72,7 +74,6 @@ def prepare(
         "margin_size": margin_size(image_size),
         "detector": detector,
     }
-    out = Path(out)
     results = _chunks(samples, image_size, detector, workers or _cores())
     with replacing(out) as partial:
         kept, twins, skipped = _write(results, partial, about, len(samples), console or Console(stderr=True))
@@ -113,7 +114,12 @@ def _chunks(samples: Sequence[Sample], size: int, detector: str, workers: int) -
             cv2.setNumThreads(threads)
         return
     # spawn, not fork: the same on Linux, macOS and Windows, and safe in a process that already runs threads
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    pool = ProcessPoolExecutor(
+        workers,
+        multiprocessing.get_context("spawn"),
+        initializer=warnings.filterwarnings,
+        initargs=("ignore", "", Warning, r"PIL\."),  # about odd metadata and very large pictures
+    )
     pending: deque[Future[Results]] = deque()
     try:
         for chunk in chunks:

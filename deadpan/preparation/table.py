@@ -46,7 +46,7 @@ class TableError(DeadpanError):
     """A file of prepared faces that cannot be used; the message says what was expected and what to do."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FaceTable:
     """N faces with margin; pixels are uint8 RGB or grey (C = 3 or 1), landmarks (x, y) pixels of the stored face."""
 
@@ -70,6 +70,10 @@ class FaceTable:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def __repr__(self) -> str:
+        size = f"{self.image_size} x {self.image_size}"
+        return f"FaceTable({str(self.path)!r}, {len(self)} faces of {len(self.people)} people, {size})"
 
     @property
     def channels(self) -> int:
@@ -111,14 +115,17 @@ class FaceTable:
         return replace(self, target=target, expressions=expressions).take(kept)
 
 
-def open_data(spec: str, expressions: Sequence[str] | None, image_size: int) -> FaceTable:
+def open_data(spec: str | Path, expressions: Sequence[str] | None, image_size: int) -> FaceTable:
     """The table that FILE.parquet or FILE.parquet@SPLIT names on the command line."""
-    path, _, split = spec.rpartition("@") if "@" in Path(spec).name else (spec, "", "")
+    path, _, split = str(spec).rpartition("@") if "@" in Path(spec).name else (spec, "", "")
     return read_table(Path(path), expressions, image_size, split or None)
 
 
 def read_table(
-    path: Path, expressions: Sequence[str] | None, image_size: int | None = None, split: str | None = None
+    path: str | Path,
+    expressions: Sequence[str] | None = None,
+    image_size: int | None = None,
+    split: str | None = None,
 ) -> FaceTable:
     """Load prepared faces, of one split or all, with targets over `expressions` (None: those of the file).
 

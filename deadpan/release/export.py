@@ -23,17 +23,17 @@ TOLERANCE = 1e-3
 
 
 def export(
-    run: Path,
-    out: Path | None = None,
+    run: str | Path,
+    out: str | Path | None = None,
     *,
     flip: bool = True,
     strength: float = 1.0,
     dead_zone: float = 0.0,
     leave_neutral: float = 0.0,
-    calibration: str | None = None,
+    calibration: str | Path | None = None,
     metrics: Mapping[str, Any] | None = None,
 ) -> tuple[Path, Path]:
-    """Write OUT.onnx and OUT.json (the card) from a finished run; returns both paths.
+    """Write OUT.onnx and OUT.json (the card) from a finished run, its folder or its weights; returns both paths.
 
     `out` is a folder or a path ending in .onnx; by default METHOD.onnx in the run folder. `flip` averages over the
     mirrored face, at twice the cost. `strength` below 1 keeps that share of the generated change, which on photographs
@@ -43,12 +43,13 @@ def export(
     `metrics` go into the card as they are. The exported file is compared with the method on random faces (ValueError
     where they differ by over 1e-3).
     """
+    run, out = Path(run), None if out is None else Path(out)
     method, facts = load_method(run)
     folder = run if run.is_dir() else run.parent
     path = (folder if out is None else out) / f"{facts['method']}.onnx" if out is None or out.suffix != ".onnx" else out
     module = Released(method, flip=flip, strength=strength, dead_zone=dead_zone, leave_neutral=leave_neutral).eval()
     if calibration is not None:
-        trained = {each["file"].partition("@")[0] for each in facts.get("data", []) if "@" not in calibration}
+        trained = {each["file"].partition("@")[0] for each in facts.get("data", []) if "@" not in str(calibration)}
         trained |= {each["file"] for each in facts.get("data", [])}
         if Path(calibration).name in trained:
             raise ValueError(f"{calibration} was trained on; calibrate on faces that were not")

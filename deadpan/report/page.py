@@ -51,9 +51,9 @@ NOT_CURVES = (
 )
 
 
-def write_report(comparison: Comparison, out: Path) -> None:
+def write_report(comparison: Comparison, out: str | Path) -> None:
     """Write report.html, comparison.json, tables.md and tables.tex into the folder `out`, each whole or not at all."""
-    made = tables(comparison.facts)
+    out, made = Path(out), tables(comparison.facts)
     files = {
         "comparison.json": json.dumps(comparison.facts, indent=1) + "\n",
         "tables.md": markdown(made.values()),

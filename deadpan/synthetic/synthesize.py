@@ -16,6 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from deadpan.expressions import EXPRESSIONS
@@ -80,7 +81,7 @@ class SynthesisConfig:
             raise ValueError(f"assets must be a file; {self.assets} is none")
 
 
-def synthesize(out: Path, config: SynthesisConfig) -> None:
+def synthesize(out: str | Path, config: SynthesisConfig) -> None:
     """Write the folder `out`: synthetic.json, samples.jsonl and one folder of PNG pictures per person.
 
     Finished persons of an interrupted run are kept. Raises ValueError where `out` holds another run's pictures.
@@ -93,7 +94,7 @@ def synthesize(out: Path, config: SynthesisConfig) -> None:
     for unfinished in out.glob(".[0-9]*"):  # of an interrupted run
         shutil.rmtree(unfinished, ignore_errors=True)
     columns = (TextColumn("drawing people"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, transient=True) as progress:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("people", total=config.people, completed=config.people - len(missing))
         for _ in _draw_all(missing, out, config):
             progress.advance(task)

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from deadpan.files import paths_of
 from deadpan.loading.augmentation import Augmentation
 from deadpan.preparation.table import FaceTable, open_data
 from deadpan.training import checkpoint
@@ -16,7 +17,7 @@ from deadpan.training.config import TrainingConfig
 from deadpan.training.loop import Run, fit, stage_weights
 from deadpan.training.run_folder import claim
 
-Data = Sequence[str] | Mapping[str, FaceTable]
+Data = str | Path | Sequence[str | Path] | Mapping[str, FaceTable]
 """What to train on or to validate with: prepared files as the command line names them, or tables by name."""
 
 
@@ -24,13 +25,13 @@ def train(
     name: str,
     method_config: Any,
     data: Data,
-    out: Path,
+    out: str | Path,
     config: TrainingConfig | None = None,
     *,
     augmentation: Augmentation | None = None,
     expressions: Sequence[str] | None = None,
     validation: Data = (),
-    start: Path | None = None,
+    start: str | Path | None = None,
     resume: bool = False,
     command: str | None = None,
 ) -> Path:
@@ -44,6 +45,8 @@ def train(
     """
     config = config or TrainingConfig()
     augmentation = augmentation or Augmentation()
+    out, start = Path(out), None if start is None else Path(start)
+    data, validation = (each if isinstance(each, Mapping) else paths_of(each) for each in (data, validation))
     tables = opened(data, expressions, method_config.image_size)
     if not tables:
         raise ValueError("no data to train on; give at least one prepared Parquet file")
@@ -79,4 +82,4 @@ def opened(data: Data, expressions: Sequence[str] | None, image_size: int) -> di
     """The tables of files by name; tables that come as such pass through."""
     if isinstance(data, Mapping):
         return {name: table.restricted(expressions or table.expressions) for name, table in data.items()}
-    return {spec: open_data(spec, expressions, image_size) for spec in data}
+    return {spec: open_data(spec, expressions, image_size) for spec in paths_of(data)}

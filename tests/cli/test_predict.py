@@ -6,6 +6,7 @@ import csv
 import inspect
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -75,6 +76,24 @@ def test_json_lines_to_file_and_standard_output(
     assert predict(model_file, bad, girl, "--json=-") == 1
     assert capsys.readouterr().out == written
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.jpg", "out.jsonl"]  # nothing temporary is left
+
+
+def test_folders_and_patterns_are_read_in_the_order_of_their_names(
+    model_file: Path, girl: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    for name in ("b.png", "a.png", "other/c.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(girl.read_bytes())
+    (tmp_path / "notes.txt").write_text("no picture")
+
+    def read(*places: str | Path) -> list[str]:
+        assert predict(model_file, *places, "--json", "-") == 0
+        paths = [Path(json.loads(line)["path"]) for line in capsys.readouterr().out.splitlines()]
+        return [str(path.relative_to(tmp_path)) for path in paths]
+
+    assert read(tmp_path) == ["a.png", "b.png"]
+    assert read(tmp_path / "other", tmp_path) == ["other/c.png", "a.png", "b.png"]
+    assert read(tmp_path / "**" / "*.png") == ["a.png", "b.png", "other/c.png"]
 
 
 def test_csv(model_file: Path, girl: Path, bad: Path, tmp_path: Path) -> None:
@@ -169,11 +188,35 @@ def test_wrong_use_is_one_line_and_code_2(
 def test_nothing_given_and_nothing_readable(model_file: Path, tmp_path: Path, capsys: Captured) -> None:
     assert predict(model_file) == 2
     assert "no photographs given" in capsys.readouterr().err
-    assert predict(model_file, tmp_path, tmp_path / "absent.png") == 2
+    assert predict(model_file, tmp_path / "gone.png", tmp_path / "absent.png") == 2
     printed = capsys.readouterr().err
-    assert f"error: {tmp_path}: a directory" in printed and "absent.png: no such file" in printed
+    assert "gone.png: no such file" in printed and "absent.png: no such file" in printed
+    assert predict(model_file, tmp_path, tmp_path / "absent.png") == 2
+    assert f"error: {tmp_path}: no picture in it, expected at least one" in capsys.readouterr().err
     assert main(["frobnicate"]) == 2
     assert "Unknown command" in capsys.readouterr().err
+
+
+def test_a_run_folder_is_refused_with_the_command_that_exports_it(girl: Path, tmp_path: Path, capsys: Captured) -> None:
+    def complaint(model: Path) -> str:
+        assert predict(model, girl) == 2
+        return capsys.readouterr().err
+
+    run = tmp_path / "run"
+    run.mkdir()
+    assert f"{run} is a folder; expected a model file (.onnx)\n" in complaint(run)
+    (run / "state.safetensors").write_bytes(b"")
+    assert "this run is not finished: train on with --resume" in complaint(run)
+    (run / "model.safetensors").write_bytes(b"")
+    assert f"write it by `deadpan export {run}`" in complaint(run)
+    weights = complaint(run / "model.safetensors")
+    assert (
+        "model.safetensors holds the weights of a training run; expected a model file (.onnx); write it by " in weights
+    )
+    assert f"`deadpan export {run}`" in weights
+    (run / "derl.onnx").write_bytes(b"")
+    assert f"expected a model file (.onnx): {run / 'derl.onnx'}" in complaint(run)
+    assert "`deadpan export RUN_FOLDER`" in complaint(tmp_path / "copied.safetensors")
 
 
 def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch, girl: Path) -> None:
@@ -188,7 +231,10 @@ def test_missing_training_package(capsys: Captured, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(cli, "app", command)
     assert main([]) == 2
-    assert capsys.readouterr().err == "error: this command needs the package torch: pip install 'deadpan[train]'\n"
+    message = capsys.readouterr().err
+    assert message.startswith("error: this command needs the package torch: pip install 'deadpan[train]' (in a copy")
+    (of_the_repository,) = re.findall(r"pip install '\.\[[a-z,]+\]'", message)
+    assert of_the_repository in (Path(__file__).parents[2] / "README.md").read_text()
 
 
 def test_interruption(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,11 +54,11 @@ def of(data: Path, out: str = "out", **settings: Any) -> Evaluation:
 
 
 def answers_of(evaluation: Evaluation) -> Answers:
-    return joined([read_answers(path) for path in sorted(evaluation.out.glob("folds/*/answers.parquet"))])
+    return joined([read_answers(path) for path in sorted(Path(evaluation.out).glob("folds/*/answers.parquet"))])
 
 
 def facts_of(evaluation: Evaluation) -> dict[str, Any]:
-    facts: dict[str, Any] = json.loads((evaluation.out / "evaluation.json").read_text())
+    facts: dict[str, Any] = json.loads((Path(evaluation.out) / "evaluation.json").read_text())
     return facts
 
 

@@ -216,7 +216,7 @@ def test_unknown_names_list_the_known(tmp_path: Path, model_file: Path, monkeypa
     with pytest.raises(ModelError, match="no model named 'drel'; released models: derl"):
         Predictor("drel")
     assert load("derl").path == find("derl") == released()["derl"]
-    with pytest.raises(ModelError, match="is a directory"):
+    with pytest.raises(ModelError, match="is a folder"):
         find(tmp_path)
     with pytest.raises(ModelError, match="has no card"):
         card("derl")
