@@ -17,6 +17,7 @@ from deadpan.models import find
 from deadpan.onnx_runtime import only_what_is_asked
 from deadpan.pixels import RGB, to_network, to_pixels
 from deadpan.prediction.model_file import open_model, read_facts
+from deadpan.prediction.relaxing import Relaxed, relax_photograph
 from deadpan.prediction.results import FaceResult, PhotographResult, Recognition, Shown
 
 DEFAULT_MODEL = "derl"
@@ -81,6 +82,14 @@ class Predictor:
                 f"{len(faces)} faces, but a rest face of one person; crop the photograph to that person"
             )
         return self._results(pixels, faces)
+
+    def relax(self, photograph: RGB | str | Path | bytes, face: int | None = None, strength: float = 1.0) -> Relaxed:
+        """Bring the faces of a photograph to rest at its own resolution: everyone's, or the `face` of that number.
+
+        `face` counts from 0, from left to right, as `predict` lists them. `strength` is 0 for no change to 1.5;
+        1 is the predicted face at rest. Raises PhotographError, RelaxError and StrengthError.
+        """
+        return relax_photograph(_pixels(photograph), self.detector, face, strength)
 
     def predict_crop(self, photograph: RGB | str | Path | bytes) -> FaceResult:
         """Read a picture that is a face crop already, without looking for a face in it."""
