@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from deadpan.evaluation.answers import Answers
 from deadpan.evaluation.folds import FoldError, check_unseen
+from deadpan.faces.landmarks import POINTS
 from deadpan.loading.batches import ordered
 from deadpan.method import Batch, Prediction
 from deadpan.metrics.measurement import Answer
@@ -40,7 +41,7 @@ class TrainedModel:
         """Probabilities (N, K) among `expressions` of (N, S, S, 3) uint8 pictures of whom nothing else is known."""
         count = len(pixels)
         image = torch.from_numpy(to_network(pixels))  # (N, 3, S, S)
-        unknown = torch.full((count, 68, 2), torch.nan)
+        unknown = torch.full((count, POINTS, 2), torch.nan)
         target, nobody = torch.zeros(count, len(self.expressions)), torch.full((count,), -1)
         nothing = torch.zeros(count, dtype=torch.bool)
         return self.among(

@@ -13,9 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deadpan.errors import DeadpanError
-from deadpan.faces.alignment import TEMPLATE, similarity
-from deadpan.faces.cascade import PRESENT
-from deadpan.faces.face import Face
 from deadpan.faces.mesh import Mesh, read_mesh
 from deadpan.faces.networks import ASSETS, Floats
 from deadpan.faces.warping import INNER_LIPS, Motion, motion, moved
@@ -49,17 +46,6 @@ class RelaxedFace(NamedTuple):
     mesh: Floats  # (468, 3) in pixels of the photograph
     relaxed: Floats  # (468, 3) where the points were brought
     motion: Motion
-
-
-def mesh_of(photograph: RGB, face: Face) -> Floats | None:
-    """The face's mesh (468, 3), read from its landmarks where the detector gave none; None if it is not trusted."""
-    if face.mesh is not None:
-        return face.mesh.astype(np.float64)
-    onto = similarity(TEMPLATE, face.landmarks.astype(np.float64))
-    side = 1.55 * np.hypot(*onto[:, 0])  # of the aligned face: the mesh then fills two thirds of the square
-    x, y = onto @ [0.5, 0.565, 1] + 0.5
-    mesh = read_mesh(photograph, (x, y, side, np.arctan2(onto[1, 0], onto[0, 0])))
-    return mesh.points if mesh.presence >= PRESENT else None
 
 
 def check_strength(strength: float) -> None:

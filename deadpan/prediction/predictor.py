@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from deadpan.errors import DeadpanError
-from deadpan.faces.alignment import align, centre
+from deadpan.faces.alignment import Alignment, alignment, centre, warp
 from deadpan.faces.detection import CONFIDENCE, DEFAULT_DETECTOR, LONGEST_SIDE, WholePicture, make_detector
 from deadpan.faces.face import Face
+from deadpan.faces.landmarks import locate, locate_crop
 from deadpan.faces.photographs import PhotographError, check_photograph, read_photograph
 from deadpan.models import find
 from deadpan.onnx_runtime import only_what_is_asked
@@ -62,6 +63,7 @@ class Predictor:
         self.image_size: int = facts["image_size"]
         self.generates: bool = facts["generates"]
         self.compares: bool = facts["compares"]
+        self.alignment: Alignment = facts["alignment"]
         self.shows: dict[str, str] = {each["caption"]: each["kind"] for each in facts["shows"]}
         self.detector = make_detector(detector, longest_side, confidence)
         self._show = show
@@ -151,15 +153,25 @@ class Predictor:
         faces = self.detector(pixels)
         if len(faces) != 1:
             raise RestFaceError(f"the rest face must be a photograph of one person; found {len(faces)} faces")
-        return centre(align(pixels, faces[0].landmarks, self.image_size), self.image_size)
+        return self._aligned(pixels, faces[0])
 
     def _results(self, photograph: RGB, faces: list[Face]) -> list[FaceResult]:
         if not faces:
             return []
-        size = self.image_size
-        aligned = np.stack([centre(align(photograph, face.landmarks, size), size) for face in faces])  # (N, S, S, 3)
+        aligned = np.stack([self._aligned(photograph, face) for face in faces])  # (N, S, S, 3)
         found = self.predict_faces(aligned)
         return [self._result(face, aligned[index], found, index) for index, face in enumerate(faces)]
+
+    def _aligned(self, photograph: RGB, face: Face) -> RGB:
+        """The face as the model sees it, (S, S, 3)."""
+        size = self.image_size
+        if self.alignment == "five":
+            matrix = alignment(face.landmarks, size)
+        elif face.is_crop:
+            matrix = locate_crop(photograph, size).matrix
+        else:
+            matrix = locate(photograph, face, size).matrix
+        return centre(warp(photograph, matrix, size), size)
 
     def _result(self, face: Face, aligned: RGB, found: Recognition, index: int) -> FaceResult:
         probabilities = found.probabilities[index]  # (K,)

@@ -12,8 +12,9 @@ from PIL.PngImagePlugin import PngInfo
 
 from deadpan.errors import DeadpanError
 from deadpan.faces.face import Detector
+from deadpan.faces.landmarks import mesh_of
 from deadpan.faces.photographs import read_photograph
-from deadpan.faces.relaxing import RelaxedFace, check_strength, mesh_of, relax_face
+from deadpan.faces.relaxing import RelaxedFace, check_strength, relax_face
 from deadpan.files import replacing
 from deadpan.pixels import RGB
 
