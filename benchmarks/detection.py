@@ -12,7 +12,9 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from functools import partial
+from importlib import import_module
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -22,7 +24,7 @@ from numpy.typing import NDArray
 from deadpan.faces.cascade import _look
 from deadpan.faces.detection import make_detector
 from deadpan.faces.face import Detector, Face
-from deadpan.faces.networks import find_blazeface, find_centerface, scaled_to, session
+from deadpan.faces.networks import Candidates, find_blazeface, find_centerface, scaled_to, session
 from deadpan.pixels import RGB
 
 Eyes = NDArray[np.float64]
@@ -39,9 +41,7 @@ class YuFace:
     """libfacedetection as deadpan 0.1 used it."""
 
     def __init__(self, side: int) -> None:
-        from yuface import detect
-
-        self.detect, self.side = detect, side
+        self.detect, self.side = import_module("yuface").detect, side
 
     def __call__(self, photograph: RGB) -> list[Face]:
         """Faces with a score of 0.6 or more."""
@@ -116,7 +116,7 @@ def painted(picture: Picture, draw: np.random.Generator) -> Picture:
     centre = (round(float(middle[0])), round(float(middle[1] + distance / 4)))
     axes = (round(float(distance * 1.5)), round(float(distance * 2)))
     cv2.ellipse(mask, centre, axes, 0, 0, 360, (1.0,), -1)
-    soft = np.asarray(cv2.GaussianBlur(mask, (0, 0), max(1.0, distance / 15)))[..., None]
+    soft = np.asarray(cv2.GaussianBlur(mask, (0, 0), max(1.0, float(distance) / 15)))[..., None]
     fill = np.median(picture.pixels.reshape(-1, 3), axis=0) + draw.normal(0, 6, picture.pixels.shape)
     pixels = picture.pixels * (1 - soft) + fill * soft
     return Picture(pixels.clip(0, 255).astype(np.uint8), np.zeros((0, 2, 2)))
@@ -212,11 +212,11 @@ def shake(find: Detector, pictures: list[Picture]) -> float:
 
 def by_size(news: list[Picture]) -> None:
     """Print how many faces each network finds in pictures of each side, by how large the faces are in it."""
-    searches: dict[str, Callable[[RGB], Any]] = {
-        "BlazeFace 128": lambda pixels: _look(find_blazeface, pixels, 128, 0.5)
+    searches: dict[str, Callable[[RGB], Candidates]] = {
+        "BlazeFace 128": partial(_look, find_blazeface, side=128, confidence=0.5)
     }
     for side in (128, 160, 320, 640, 1280):
-        searches[f"CenterFace {side}"] = lambda pixels, side=side: _look(find_centerface, pixels, side, 0.5)
+        searches[f"CenterFace {side}"] = partial(_look, find_centerface, side=side, confidence=0.5)
     print(f"\n| faces in a row | face's share of the side | {' | '.join(searches)} |")
     print("|--:|--:|" + "--:|" * len(searches))
     for columns in (1, 2, 3, 4, 5, 6, 8, 11, 16, 22):

@@ -64,7 +64,7 @@ def main() -> None:
         if len(boxes) == 1:
             points = np.array([(point.x, point.y) for point in predict(pixels, boxes[0]).parts()], dtype=float)
             eyes[name] = np.stack([points[36:42].mean(axis=0), points[42:48].mean(axis=0)])
-    np.savez(options.reference, **eyes)
+    np.savez(options.reference, **eyes)  # type: ignore[arg-type]
     print(f"{len(eyes)} of {len(pictures)} pictures have one face by dlib; written to {options.reference}")
 
 
