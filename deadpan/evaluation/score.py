@@ -32,6 +32,7 @@ def score(model: str | Path, data: Sequence[str | Path]) -> dict[str, dict[str, 
     measured: dict[str, dict[str, Measurement]] = {}
     for spec, name in zip(data, names, strict=True):
         table = open_data(str(spec), opened.expressions, opened.image_size)
+        opened.check_alignment(table)
         parts = readings(table).items()
         measured[name] = {reading: measure(opened.answer, part, generates=opened.generates) for reading, part in parts}
     return measured

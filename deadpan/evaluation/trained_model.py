@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from deadpan.evaluation.answers import Answers
 from deadpan.evaluation.folds import FoldError, check_unseen
+from deadpan.faces.alignment import Alignment
 from deadpan.faces.landmarks import POINTS
 from deadpan.loading.batches import ordered
 from deadpan.method import Batch, Prediction
@@ -20,7 +21,7 @@ from deadpan.metrics.measurement import Answer
 from deadpan.models import ModelError, card, released
 from deadpan.pixels import to_network, to_pixels
 from deadpan.prediction.predictor import Predictor
-from deadpan.preparation.table import FaceTable, subjects_of
+from deadpan.preparation.table import FaceTable, TableError, subjects_of
 from deadpan.training.checkpoint import load_method
 
 
@@ -33,6 +34,7 @@ class TrainedModel:
     expressions: tuple[str, ...]
     image_size: int
     generates: bool
+    alignment: Alignment  # of the faces that it was trained on
     answer: Answer
     facts: Mapping[str, Any] = field(default_factory=dict)  # of the checkpoint, or the card; empty without one
 
@@ -53,6 +55,14 @@ class TrainedModel:
         columns = [self.expressions.index(name) for name in expressions]
         shares = prediction.logits.float()[:, columns].softmax(1)  # as those of all, scaled
         return np.asarray(shares.cpu().numpy(), np.float32)
+
+    def check_alignment(self, tested: FaceTable) -> None:
+        """Refuse faces that were aligned by other points than those that the model learnt from (TableError)."""
+        if tested.alignment != self.alignment:
+            raise TableError(
+                f"{tested.path} holds faces aligned by {tested.alignment}, {self.path.name} learnt from ones aligned "
+                f"by {self.alignment}: prepare the data set again with --alignment {self.alignment}"
+            )
 
     def check_unseen(self, tested: FaceTable) -> None:
         """Refuse people whom the model learnt from (FoldError).
@@ -76,15 +86,15 @@ def open_model(model: str | Path) -> TrainedModel:
     path = Path(model)
     if path.is_dir() and (str(model) not in released() or (path / "model.safetensors").exists()):
         method, facts = load_method(path)
-        size = int(method.config.image_size)
-        return TrainedModel(path, facts["method"], method.expressions, size, method.generates, method.predict, facts)
+        run = (facts["method"], method.expressions, int(method.config.image_size), method.generates)
+        return TrainedModel(path, *run, facts.get("alignment", "five"), method.predict, facts)
     predictor = Predictor(model)
     try:
         facts = card(model)
     except ModelError:
         facts = {}
     shape = (predictor.method, predictor.expressions, predictor.image_size, predictor.generates)
-    return TrainedModel(predictor.path, *shape, released_answer(predictor), facts)
+    return TrainedModel(predictor.path, *shape, predictor.alignment, released_answer(predictor), facts)
 
 
 @torch.no_grad()

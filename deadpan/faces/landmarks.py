@@ -14,6 +14,7 @@ from deadpan.faces.alignment import (
     Alignment,
     alignment,
     crop_alignment,
+    crop_as_mesh,
     five_as_mesh,
     mesh_alignment,
     similarity,
@@ -124,8 +125,7 @@ def locate_crop(crop: RGB, size: int, way: Alignment = "mesh") -> Located:
     mesh = mesh_of_crop(crop)
     if way == "five":
         return Located(crop_alignment(height, width, size), mesh)
-    matrix = crop_alignment(height, width, size, side=size) if mesh is None else mesh_alignment(mesh, size)
-    return Located(matrix, mesh)
+    return Located(crop_as_mesh(height, width, size) if mesh is None else mesh_alignment(mesh, size), mesh)
 
 
 @lru_cache(maxsize=1)

@@ -207,7 +207,7 @@ def _checked(tables: Sequence[FaceTable], weights: Sequence[float] | None) -> ND
     if not tables:
         raise ValueError("at least one table of faces is needed")
     for table in tables[1:]:
-        for what in ("expressions", "image_size"):
+        for what in ("expressions", "image_size", "alignment"):
             one, other = getattr(tables[0], what), getattr(table, what)
             if one != other:
                 raise ValueError(f"{tables[0].path} and {table.path} differ in {what}: {one} and {other}")

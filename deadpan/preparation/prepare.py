@@ -79,13 +79,14 @@ def prepare(
     work = partial(_prepare_chunk, size=image_size, detector=detector, alignment=alignment)
     results = _chunks(samples, work, workers or _cores())
     with replacing(out) as unfinished:
-        kept, twins, skipped = _write(results, unfinished, about, len(samples), console or Console(stderr=True))
-        if not kept:
+        counts, skipped = _write(results, unfinished, about, len(samples), console or Console(stderr=True))
+        if not counts["faces"]:
             why = ", ".join(sorted({skip.reason for skip in skipped}))
             raise datasets.DatasetError(f"no face is left of the {len(samples)} pictures of {root}: {why}")
         _write_skipped(skipped_path(out), skipped)
     reasons = dict(Counter(skip.reason for skip in skipped))
-    return PreparationReport(dataset, out, kept, twins, reasons, time.perf_counter() - begun)
+    report = (counts["faces"], counts["twins"], counts["meshless"])
+    return PreparationReport(dataset, out, *report, reasons, time.perf_counter() - begun)
 
 
 def _cores() -> int:
@@ -135,13 +136,14 @@ def _chunks(samples: Sequence[Sample], work: Callable[[list[Sample]], Results], 
 
 def _write(
     results: Iterable[Results], path: Path, about: dict[str, Any], total: int, console: Console
-) -> tuple[int, int, list[Skipped]]:
-    """Stream the rows to `path`; returns how many were kept, how many of them have twins, and what was skipped."""
+) -> tuple[Counter[str], list[Skipped]]:
+    """Stream the rows to `path`; returns the counts of faces, twins and meshless faces, and what was skipped."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     schema = prepared_schema(about)
-    kept, twins, skipped, rows = 0, 0, [], []
+    counts: Counter[str] = Counter()
+    skipped, rows = [], []
     with pq.ParquetWriter(path, schema) as writer, _progress(console) as progress:
         task = progress.add_task("prepare", total=total, rate="")
         begun = time.perf_counter()
@@ -155,14 +157,15 @@ def _write(
                 writer.write_table(pa.Table.from_pylist(rows, schema))
                 rows = []
             good = [result for result in chunk if not isinstance(result, Skipped)]
-            kept += len(good)
-            twins += sum(row["twin"] is not None for row in good)
-            done = kept + len(skipped)
+            counts["faces"] += len(good)
+            counts["twins"] += sum(row["twin"] is not None for row in good)
+            counts["meshless"] += sum(row["landmarks"] is None for row in good)
+            done = counts["faces"] + len(skipped)
             rate = f"{done / (time.perf_counter() - begun):.0f} per s, {len(skipped)} skipped"
             progress.update(task, completed=done, rate=rate)
         if rows:
             writer.write_table(pa.Table.from_pylist(rows, schema))
-    return kept, twins, skipped
+    return counts, skipped
 
 
 def _progress(console: Console) -> Progress:
@@ -192,6 +195,7 @@ class PreparationReport:
     out: Path
     kept: int
     twins: int  # of the kept ones, those with a neutral twin
+    meshless: int  # of the kept ones, those whose mesh is not trusted: aligned by what else is known
     reasons: dict[str, int]  # why pictures were skipped, and how many
     seconds: float
 
@@ -205,5 +209,7 @@ class PreparationReport:
         lines = [
             f"{self.out}: {self.kept:,} faces ({self.twins:,} with twin) in {self.seconds:.1f} s, {rate:.0f} per s"
         ]
+        if self.meshless:
+            lines.append(f"  {self.meshless:,} without a trusted mesh: aligned by five landmarks, or as they are")
         lines += [f"  skipped {count:,}: {reason}" for reason, count in sorted(self.reasons.items())]
         return "\n".join(lines + ([f"  each in {skipped_path(self.out)}"] if self.reasons else []))
