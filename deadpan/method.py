@@ -26,8 +26,8 @@ class Batch:
     paired: Tensor  # (N,) bool: the data really holds this person's neutral face
     target: Tensor  # (N, K) label distribution: one-hot, or the annotators' votes
     subject: Tensor  # (N,) int64 training-subject index, -1 unknown
-    landmarks: Tensor  # (N, 68, 2) NaN where unknown
-    neutral_landmarks: Tensor  # (N, 68, 2) of the neutral face, NaN where unknown
+    landmarks: Tensor  # (N, 468, 2) the face mesh, NaN where unknown
+    neutral_landmarks: Tensor  # (N, 468, 2) of the neutral face, NaN where unknown
 
     def __len__(self) -> int:
         return len(self.image)

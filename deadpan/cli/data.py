@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
@@ -54,6 +54,10 @@ def prepare(
         str, Parameter(help="centerface, blazeface, none or the path of a YuNet .onnx file.")
     ] = "centerface",
     workers: Annotated[int | None, Parameter(help="Processes; one per core by default.")] = None,
+    alignment: Annotated[
+        Literal["mesh", "five"],
+        Parameter(help="Points to align by: the face mesh; five for models of version 0.1."),
+    ] = "mesh",
     all_frames: Annotated[
         bool, Parameter(help="Take whole sequences, not only first and peak frames (ckplus, oulu, mmi, bu4dfe).")
     ] = False,
@@ -61,7 +65,7 @@ def prepare(
     """Detect, align and crop a data set once, into one Parquet file."""
     from deadpan.preparation.prepare import prepare as run
 
-    report = run(dataset, root, out, image_size, detector, workers, all_frames=all_frames)
+    report = run(dataset, root, out, image_size, detector, workers, all_frames=all_frames, alignment=alignment)
     print(report)
     return PARTLY if report.skipped else DONE
 

@@ -11,14 +11,14 @@ from concurrent.futures import BrokenExecutor
 
 from cyclopts import CycloptsError, UnknownOptionError
 
-from deadpan.cli import data, evaluate, predict, train
+from deadpan.cli import data, evaluate, predict, relax, train
 from deadpan.cli.app import DONE, FAILED, INTERRUPTED, PARTLY, app, complain
 from deadpan.errors import how_to_install
 
 LIGHT = ("cv2", "numpy", "onnxruntime", "PIL", "rich", "cyclopts")  # a missing one is a broken installation
 
 COMMANDS = (
-    *(predict.predict, predict.models),
+    *(predict.predict, predict.models, relax.relax),
     *(data.data, data.prepare, data.synthesize),
     *(train.train, train.export),
     *(evaluate.evaluate, evaluate.score, evaluate.compare),

@@ -21,7 +21,7 @@ from deadpan.loading.batches import Batches, ordered, subject_index
 from deadpan.loading.pairing import Pairing
 from deadpan.methods.baselines import CNNConfig, ResidualNetwork
 from deadpan.methods.schedules import one_cycle
-from deadpan.preparation.table import LANDMARKS, FaceTable
+from deadpan.preparation.table import MESH, FaceTable
 from deadpan.training.checkpoint import CheckpointError, read_tensors
 
 EMBEDDING = 128
@@ -155,11 +155,12 @@ def _table(answers: Answers) -> FaceTable:
     """Paired answers as a table whose neutral twins are the true neutral faces."""
     count = len(answers)
     subjects, number = np.unique(answers.subjects, return_inverse=True)
-    landmarks = np.full((count, *LANDMARKS), np.nan, np.float32)
+    landmarks = np.full((count, *MESH), np.nan, np.float16)
     return FaceTable(
         path=Path("answers.parquet"),
         dataset="",
         expressions=answers.expressions,
+        alignment="mesh",
         image_size=int(answers.images.shape[1]),
         names=answers.names,
         images=answers.images,

@@ -108,6 +108,7 @@ def check_fold(tables: FoldTables, index: int, before: Iterable[str]) -> None:
     tested = [*tables.tested(index), *held]
     if tables.model is not None:
         for table in tested:
+            tables.model.check_alignment(table)
             tables.model.check_unseen(table)
         return
     learnt = [tables.training(index), *tables.extra.values()]

@@ -34,6 +34,7 @@ def score(model: str | Path, data: str | Path | Sequence[str | Path]) -> dict[st
     measured: dict[str, dict[str, Measurement]] = {}
     for spec, name in zip(specs, names, strict=True):
         table = open_data(spec, opened.expressions, opened.image_size)
+        opened.check_alignment(table)
         parts = readings(table).items()
         measured[name] = {reading: measure(opened.answer, part, generates=opened.generates) for reading, part in parts}
     return measured

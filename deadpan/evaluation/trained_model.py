@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 
 from deadpan.evaluation.answers import Answers
 from deadpan.evaluation.folds import FoldError, check_unseen
+from deadpan.faces.alignment import Alignment
+from deadpan.faces.landmarks import POINTS
 from deadpan.loading.batches import ordered
 from deadpan.method import Batch, Prediction
 from deadpan.metrics.measurement import Answer
 from deadpan.models import ModelError, card, released
 from deadpan.pixels import to_network, to_pixels
 from deadpan.prediction.predictor import Predictor
-from deadpan.preparation.table import FaceTable, subjects_of
+from deadpan.preparation.table import FaceTable, TableError, subjects_of
 from deadpan.training.checkpoint import load_method
 
 
@@ -32,6 +34,7 @@ class TrainedModel:
     expressions: tuple[str, ...]
     image_size: int
     generates: bool
+    alignment: Alignment  # of the faces that it was trained on
     answer: Answer
     facts: Mapping[str, Any] = field(default_factory=dict)  # of the checkpoint, or the card; empty without one
 
@@ -40,7 +43,7 @@ class TrainedModel:
         """Probabilities (N, K) among `expressions` of (N, S, S, 3) uint8 pictures of whom nothing else is known."""
         count = len(pixels)
         image = torch.from_numpy(to_network(pixels))  # (N, 3, S, S)
-        unknown = torch.full((count, 68, 2), torch.nan)
+        unknown = torch.full((count, POINTS, 2), torch.nan)
         target, nobody = torch.zeros(count, len(self.expressions)), torch.full((count,), -1)
         nothing = torch.zeros(count, dtype=torch.bool)
         return self.among(
@@ -52,6 +55,14 @@ class TrainedModel:
         columns = [self.expressions.index(name) for name in expressions]
         shares = prediction.logits.float()[:, columns].softmax(1)  # as those of all, scaled
         return np.asarray(shares.cpu().numpy(), np.float32)
+
+    def check_alignment(self, tested: FaceTable) -> None:
+        """Refuse faces that were aligned by other points than those that the model learnt from (TableError)."""
+        if tested.alignment != self.alignment:
+            raise TableError(
+                f"{tested.path} holds faces aligned by {tested.alignment}, {self.path.name} learnt from ones aligned "
+                f"by {self.alignment}: prepare the data set again with --alignment {self.alignment}"
+            )
 
     def check_unseen(self, tested: FaceTable) -> None:
         """Refuse people whom the model learnt from (FoldError).
@@ -76,15 +87,15 @@ def open_model(model: str | Path) -> TrainedModel:
     is_run = path.suffix == ".safetensors" or (path / "model.safetensors").exists()
     if is_run or (path.is_dir() and str(model) not in released()):
         method, facts = load_method(path)
-        size = int(method.config.image_size)
-        return TrainedModel(path, facts["method"], method.expressions, size, method.generates, method.predict, facts)
+        run = (facts["method"], method.expressions, int(method.config.image_size), method.generates)
+        return TrainedModel(path, *run, facts.get("alignment", "five"), method.predict, facts)
     predictor = Predictor(model)
     try:
         facts = card(model)
     except ModelError:
         facts = {}
     shape = (predictor.method, predictor.expressions, predictor.image_size, predictor.generates)
-    return TrainedModel(predictor.path, *shape, released_answer(predictor), facts)
+    return TrainedModel(predictor.path, *shape, predictor.alignment, released_answer(predictor), facts)
 
 
 @torch.no_grad()

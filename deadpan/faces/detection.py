@@ -81,7 +81,7 @@ class WholePicture:
         matrix = crop_alignment(height, width, size)
         target = TEMPLATE * size + (margin_size(size) - size) // 2 - 0.5
         landmarks = (target - matrix[:, 2]) / matrix[0, 0]
-        return [Face((0.0, 0.0, float(width), float(height)), 1.0, landmarks.astype(np.float32))]
+        return [Face((0.0, 0.0, float(width), float(height)), 1.0, landmarks.astype(np.float32), is_crop=True)]
 
 
 def make_detector(

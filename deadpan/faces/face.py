@@ -23,6 +23,7 @@ class Face:
     score: float  # the detector's confidence, 0..1
     landmarks: NDArray[np.float32]  # (5, 2) in the order of TEMPLATE; may lie outside where the border cuts the face
     mesh: NDArray[np.float32] | None = None  # (468, 3) x, y and depth; None where the detector reads no mesh
+    is_crop: bool = False  # the photograph is a crop of this face, and nobody looked for it
 
 
 class Detector(Protocol):

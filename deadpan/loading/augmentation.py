@@ -18,15 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# iBUG-68 seen in a mirror: where each landmark's mirror image is in the list.
-MIRRORED_68 = (
-    *range(16, -1, -1),  # chin line
-    *range(26, 16, -1),  # brows
-    *(27, 28, 29, 30, 35, 34, 33, 32, 31),  # nose
-    *(45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40),  # eyes
-    *(54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55),  # outer lips
-    *(64, 63, 62, 61, 60, 67, 66, 65),  # inner lips
-)
+from deadpan.faces.landmarks import mirrored
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in JPEG
 
@@ -113,7 +105,7 @@ def augment(
 ) -> Augmented:
     """Change faces with margin, (N, M, M, C) uint8 of C = 1 or 3, at random into (N, 3, S, S) float in [-1, 1].
 
-    Landmarks are (N, 68, 2) in pixels of the faces with margin, and come back in pixels of the result, of `size` S.
+    Landmarks are (N, 468, 2) in pixels of the faces with margin, and come back in pixels of the result, of `size` S.
     Where `neutral` is None or `paired` (N,) False, the result's neutral face is the picture itself. `grey` (N,) marks
     pictures with three equal channels, to save time. All random numbers come from `generator`, a CPU one: every device
     sees the same pictures.
@@ -196,10 +188,10 @@ def _resampled(planes: Tensor, matrix: Tensor, shift: Tensor, size: int) -> Tens
 
 
 def _moved(points: Tensor, matrix: Tensor, shift: Tensor, margin: int, size: int) -> Tensor:
-    """Landmarks (N, 68, 2) carried along, with left and right exchanged where the picture is mirrored."""
+    """Landmarks (N, 468, 2) carried along, with left and right exchanged where the picture is mirrored."""
     (a, b), (c, d) = (row.unbind(1) for row in matrix.unbind(1))
     determinant = a * d - b * c  # (N,) negative where the picture is mirrored
-    order = torch.tensor(MIRRORED_68, device=points.device)
+    order = torch.from_numpy(mirrored()).to(points.device)
     points = torch.where(determinant[:, None, None] < 0, points[:, order], points)
     offset = points - (margin - 1) / 2 - shift[:, None]
     inverse = torch.stack([d, -c, -b, a], dim=1).view(-1, 2, 2) / determinant[:, None, None]  # transposed

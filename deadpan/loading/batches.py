@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from deadpan.faces.landmarks import POINTS
 from deadpan.loading.augmentation import Augmentation, augment, centre_crop
 from deadpan.loading.pairing import Pairing, Partners
 from deadpan.method import Batch
@@ -125,7 +126,7 @@ class Batches:
         image = np.empty((len(plan), side, side, channels), np.uint8)
         neutral = np.empty_like(image)
         paired = np.zeros(len(plan), bool)
-        landmarks = np.empty((2, len(plan), 68, 2), np.float32)
+        landmarks = np.empty((2, len(plan), POINTS, 2), np.float32)
         target = np.empty((len(plan), len(self.tables[0].expressions)), np.float32)
         subject = np.empty(len(plan), np.int64)
         for index, places in used:
@@ -182,8 +183,8 @@ def ordered(table: FaceTable, batch_size: int, pairing: Pairing = "twin", device
             paired=torch.from_numpy(paired),
             target=torch.from_numpy(table.target[rows]),
             subject=torch.from_numpy(subject[rows]),
-            landmarks=torch.from_numpy(table.landmarks[rows] - margin),
-            neutral_landmarks=torch.from_numpy(neutral_landmarks - margin),
+            landmarks=torch.from_numpy(table.landmarks[rows].astype(np.float32) - margin),
+            neutral_landmarks=torch.from_numpy(neutral_landmarks.astype(np.float32) - margin),
         ).to(device)
 
 
@@ -206,7 +207,7 @@ def _checked(tables: Sequence[FaceTable], weights: Sequence[float] | None) -> ND
     if not tables:
         raise ValueError("at least one table of faces is needed")
     for table in tables[1:]:
-        for what in ("expressions", "image_size"):
+        for what in ("expressions", "image_size", "alignment"):
             one, other = getattr(tables[0], what), getattr(table, what)
             if one != other:
                 raise ValueError(f"{tables[0].path} and {table.path} differ in {what}: {one} and {other}")

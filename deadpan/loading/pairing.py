@@ -93,8 +93,8 @@ class Partners:
 
     def draw(
         self, rows: Rows, draw: np.random.Generator
-    ) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.bool_]]:
-        """Neutral faces (n, M, M, C), their landmarks (n, 68, 2) and which of them are real pairs (n,)."""
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float16], NDArray[np.bool_]]:
+        """Neutral faces (n, M, M, C), their landmarks (n, 468, 2) and which of them are real pairs (n,)."""
         table = self.table
         source = rows.copy()  # a picture without partner stands for itself
         hard = rows[self.hard[rows]]

@@ -41,6 +41,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
+from deadpan.faces.landmarks import OUTER_EYES, POINTS
 from deadpan.method import Batch, Method, Prediction, Shown, Stage
 from deadpan.methods.layers import (
     Generated,
@@ -57,9 +58,6 @@ from deadpan.methods.layers import (
     zero_weights,
 )
 from deadpan.methods.schedules import constant_then_linear
-
-POINTS = 68  # landmarks of a face (iBUG)
-EYES = (36, 45)  # the outer corners of the eyes among them
 
 SHARED = 0.5  # share of the code's channels that belongs to no expression [ours]
 MARGIN = 1.0  # by how much the energy of the true segment should be above the others [ours]
@@ -265,14 +263,14 @@ def displacements(landmarks: Tensor, neutral: Tensor) -> tuple[Tensor, Tensor]:
     Unknown ones are 0. A face whose eye corners are unknown is unknown altogether.
     """
     known = landmarks.isfinite().all(2) & neutral.isfinite().all(2)  # (N, P)
-    known = known & known[:, EYES].all(1, keepdim=True)
+    known = known & known[:, OUTER_EYES].all(1, keepdim=True)
     points, rest = (torch.where(known[:, :, None], each, 0.0) for each in (landmarks, neutral))
     return (points - rest) / eye_distance(rest)[:, None, None], known
 
 
 def eye_distance(points: Tensor) -> Tensor:
     """Pixels between the outer eye corners of faces (N, P, 2), at least 1."""
-    return (points[:, EYES[1]] - points[:, EYES[0]]).square().sum(1).sqrt().clamp(min=1)
+    return (points[:, OUTER_EYES[1]] - points[:, OUTER_EYES[0]]).square().sum(1).sqrt().clamp(min=1)
 
 
 def landmark_loss(displacement: Tensor, wanted: Tensor, known: Tensor) -> Tensor:

@@ -35,8 +35,8 @@ def read_facts(session: Session, path: Path) -> dict[str, Any]:
                 f"{path} has format {facts['format']}, this deadpan reads format {FORMAT}; upgrade deadpan"
             )
         facts["expressions"] = check_expressions(facts["expressions"])
-        facts = {"compares": False, "shows": []} | facts
-        keys = ("name", "method", "expressions", "image_size", "generates", "compares", "shows")
+        facts = {"compares": False, "shows": [], "alignment": "five"} | facts
+        keys = ("name", "method", "expressions", "image_size", "generates", "compares", "shows", "alignment")
         facts = {key: facts[key] for key in keys}
     except ModelError:
         raise

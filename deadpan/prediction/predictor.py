@@ -11,15 +11,17 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 
 from deadpan.errors import DeadpanError
-from deadpan.faces.alignment import align, centre
+from deadpan.faces.alignment import Alignment, alignment, centre, warp
 from deadpan.faces.detection import CONFIDENCE, DEFAULT_DETECTOR, LONGEST_SIDE, WholePicture, make_detector
 from deadpan.faces.face import Detector, Face
+from deadpan.faces.landmarks import locate, locate_crop
 from deadpan.faces.photographs import Photograph, PhotographError, read_photograph
 from deadpan.models import find, released
 from deadpan.onnx_runtime import Session, only_what_is_asked
 from deadpan.pixels import RGB, to_network, to_pixels
 from deadpan.prediction.folders import pictures_of
 from deadpan.prediction.model_file import open_model, read_facts
+from deadpan.prediction.relaxing import Relaxed, relax_photograph
 from deadpan.prediction.results import FaceResult, PhotographResult, Recognition, Shown
 
 DEFAULT_MODEL = "derl"
@@ -87,6 +89,7 @@ class Predictor:
         self.image_size: int = facts["image_size"]
         self.generates: bool = facts["generates"]
         self.compares: bool = facts["compares"]
+        self.alignment: Alignment = facts["alignment"]
         self.shows: dict[str, str] = {each["caption"]: each["kind"] for each in facts["shows"]}
         self._opened = Opened(os.getpid(), session, make_detector(*self._detector_options))
         return self._opened
@@ -140,6 +143,16 @@ class Predictor:
             )
         return self._results(pixels, faces)
 
+    def relax(
+        self, photograph: Photograph, face: int | None = None, strength: float = 1.0, *, bgr: bool = False
+    ) -> Relaxed:
+        """Bring the faces of a photograph to rest at its own resolution: everyone's, or the `face` of that number.
+
+        Takes what `predict` takes. `face` counts from 0, from left to right, as `predict` lists them. `strength` is 0
+        for no change to 1.5; 1 is the predicted face at rest. Raises PhotographError, RelaxError and StrengthError.
+        """
+        return relax_photograph(read_photograph(photograph, bgr=bgr), self.detector, face, strength)
+
     def predict_crop(self, photograph: Photograph, *, bgr: bool = False) -> FaceResult:
         """Read a picture that is a face crop already, without looking for a face in it; takes what `predict` takes."""
         pixels = read_photograph(photograph, bgr=bgr)
@@ -150,7 +163,9 @@ class Predictor:
         size = self.image_size
         if aligned.ndim != 4 or aligned.shape[1:] != (size, size, 3) or aligned.dtype != np.uint8:
             expected = f"expected aligned faces (N, {size}, {size}, 3) uint8"
-            raise ValueError(f"{expected}, got {aligned.shape} {aligned.dtype}; deadpan.faces.align makes them")
+            raise ValueError(
+                f"{expected}, got {aligned.shape} {aligned.dtype}; deadpan.faces.landmarks.locate and deadpan.faces.alignment.warp make them"
+            )
         if not len(aligned):
             return Recognition(np.zeros((0, len(self.expressions))), aligned if self.generates else None)
         parts = [self._run(aligned[start : start + BATCH]) for start in range(0, len(aligned), BATCH)]
@@ -208,15 +223,25 @@ class Predictor:
         faces = self.detector(pixels)
         if len(faces) != 1:
             raise RestFaceError(f"the rest face must be a photograph of one person; found {len(faces)} faces")
-        return centre(align(pixels, faces[0].landmarks, self.image_size), self.image_size)
+        return self._aligned(pixels, faces[0])
 
     def _results(self, photograph: RGB, faces: list[Face]) -> list[FaceResult]:
         if not faces:
             return []
-        size = self.image_size
-        aligned = np.stack([centre(align(photograph, face.landmarks, size), size) for face in faces])  # (N, S, S, 3)
+        aligned = np.stack([self._aligned(photograph, face) for face in faces])  # (N, S, S, 3)
         found = self.predict_faces(aligned)
         return [self._result(face, aligned[index], found, index) for index, face in enumerate(faces)]
+
+    def _aligned(self, photograph: RGB, face: Face) -> RGB:
+        """The face as the model sees it, (S, S, 3)."""
+        size = self.image_size
+        if self.alignment == "five":
+            matrix = alignment(face.landmarks, size)
+        elif face.is_crop:
+            matrix = locate_crop(photograph, size).matrix
+        else:
+            matrix = locate(photograph, face, size).matrix
+        return centre(warp(photograph, matrix, size), size)
 
     def _result(self, face: Face, aligned: RGB, found: Recognition, index: int) -> FaceResult:
         probabilities = found.probabilities[index]  # (K,)

@@ -8,10 +8,10 @@ import os
 import time
 import warnings
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from deadpan import datasets
 from deadpan.datasets.sample import Sample
-from deadpan.faces.alignment import margin_size
+from deadpan.faces.alignment import Alignment, margin_size
 from deadpan.faces.detection import DEFAULT_DETECTOR, make_detector
 from deadpan.faces.face import Detector
 from deadpan.files import replacing
@@ -47,11 +47,13 @@ def prepare(
     console: Console | None = None,
     *,
     all_frames: bool = False,
+    alignment: Alignment = "mesh",
 ) -> PreparationReport:
     """Write the data set at `root` to the Parquet file `out`, as aligned faces for networks of `image_size` pixels.
 
     Pictures that cannot be used are listed in OUT.skipped.jsonl with the reason. `workers` processes share the work
     (None: one per core; 1: none but this one); the file is the same for any number. It appears only when complete.
+    `alignment` "five" aligns by eyes, nose tip and mouth corners, as the models of 0.1 want it.
     `all_frames` takes whole sequences instead of their first and peak frames.
     DatasetError for an unreadable data set or when no face is left, ValueError for settings out of range.
     """
@@ -73,16 +75,19 @@ def prepare(
         "image_size": image_size,
         "margin_size": margin_size(image_size),
         "detector": detector,
+        "alignment": alignment,
     }
-    results = _chunks(samples, image_size, detector, workers or _cores())
-    with replacing(out) as partial:
-        kept, twins, skipped = _write(results, partial, about, len(samples), console or Console(stderr=True))
-        if not kept:
+    work = partial(_prepare_chunk, size=image_size, detector=detector, alignment=alignment)
+    results = _chunks(samples, work, workers or _cores())
+    with replacing(out) as unfinished:
+        counts, skipped = _write(results, unfinished, about, len(samples), console or Console(stderr=True))
+        if not counts["faces"]:
             why = ", ".join(sorted({skip.reason for skip in skipped}))
             raise datasets.DatasetError(f"no face is left of the {len(samples)} pictures of {root}: {why}")
         _write_skipped(skipped_path(out), skipped)
     reasons = dict(Counter(skip.reason for skip in skipped))
-    return PreparationReport(dataset, out, kept, twins, reasons, time.perf_counter() - begun)
+    report = (counts["faces"], counts["twins"], counts["meshless"])
+    return PreparationReport(dataset, out, *report, reasons, time.perf_counter() - begun)
 
 
 def _cores() -> int:
@@ -98,18 +103,18 @@ def _detector(name: str) -> Detector:
     return make_detector(name)
 
 
-def _prepare_chunk(chunk: list[Sample], size: int, detector: str) -> Results:
+def _prepare_chunk(chunk: list[Sample], size: int, detector: str, alignment: Alignment) -> Results:
     find = _detector(detector)
-    return [prepare_sample(sample, size, find) for sample in chunk]
+    return [prepare_sample(sample, size, find, alignment) for sample in chunk]
 
 
-def _chunks(samples: Sequence[Sample], size: int, detector: str, workers: int) -> Iterator[Results]:
+def _chunks(samples: Sequence[Sample], work: Callable[[list[Sample]], Results], workers: int) -> Iterator[Results]:
     """The results in the order of the samples, with at most four chunks per worker in memory."""
     chunks = (list(samples[start : start + CHUNK]) for start in range(0, len(samples), CHUNK))
     if workers == 1 or len(samples) <= CHUNK:
         threads = cv2.getNumThreads()
         try:
-            yield from (_prepare_chunk(chunk, size, detector) for chunk in chunks)
+            yield from map(work, chunks)
         finally:
             cv2.setNumThreads(threads)
         return
@@ -123,7 +128,7 @@ def _chunks(samples: Sequence[Sample], size: int, detector: str, workers: int) -
     pending: deque[Future[Results]] = deque()
     try:
         for chunk in chunks:
-            pending.append(pool.submit(_prepare_chunk, chunk, size, detector))
+            pending.append(pool.submit(work, chunk))
             if len(pending) >= 4 * workers:
                 yield pending.popleft().result()
         while pending:
@@ -137,13 +142,14 @@ def _chunks(samples: Sequence[Sample], size: int, detector: str, workers: int) -
 
 def _write(
     results: Iterable[Results], path: Path, about: dict[str, Any], total: int, console: Console
-) -> tuple[int, int, list[Skipped]]:
-    """Stream the rows to `path`; returns how many were kept, how many of them have twins, and what was skipped."""
+) -> tuple[Counter[str], list[Skipped]]:
+    """Stream the rows to `path`; returns the counts of faces, twins and meshless faces, and what was skipped."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     schema = prepared_schema(about)
-    kept, twins, skipped, rows = 0, 0, [], []
+    counts: Counter[str] = Counter()
+    skipped, rows = [], []
     with pq.ParquetWriter(path, schema) as writer, _progress(console) as progress:
         task = progress.add_task("prepare", total=total, rate="")
         begun = time.perf_counter()
@@ -157,14 +163,15 @@ def _write(
                 writer.write_table(pa.Table.from_pylist(rows, schema))
                 rows = []
             good = [result for result in chunk if not isinstance(result, Skipped)]
-            kept += len(good)
-            twins += sum(row["twin"] is not None for row in good)
-            done = kept + len(skipped)
+            counts["faces"] += len(good)
+            counts["twins"] += sum(row["twin"] is not None for row in good)
+            counts["meshless"] += sum(row["landmarks"] is None for row in good)
+            done = counts["faces"] + len(skipped)
             rate = f"{done / (time.perf_counter() - begun):.0f} per s, {len(skipped)} skipped"
             progress.update(task, completed=done, rate=rate)
         if rows:
             writer.write_table(pa.Table.from_pylist(rows, schema))
-    return kept, twins, skipped
+    return counts, skipped
 
 
 def _progress(console: Console) -> Progress:
@@ -194,6 +201,7 @@ class PreparationReport:
     out: Path
     kept: int
     twins: int  # of the kept ones, those with a neutral twin
+    meshless: int  # of the kept ones, those whose mesh is not trusted: aligned by what else is known
     reasons: dict[str, int]  # why pictures were skipped, and how many
     seconds: float
 
@@ -207,5 +215,7 @@ class PreparationReport:
         lines = [
             f"{self.out}: {self.kept:,} faces ({self.twins:,} with twin) in {self.seconds:.1f} s, {rate:.0f} per s"
         ]
+        if self.meshless:
+            lines.append(f"  {self.meshless:,} without a trusted mesh: aligned by five landmarks, or as they are")
         lines += [f"  skipped {count:,}: {reason}" for reason, count in sorted(self.reasons.items())]
         return "\n".join(lines + ([f"  each in {skipped_path(self.out)}"] if self.reasons else []))

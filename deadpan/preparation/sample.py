@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deadpan.datasets.sample import Sample, VideoFrame
-from deadpan.faces.alignment import alignment, crop_alignment, warp
+from deadpan.faces.alignment import Alignment, warp
 from deadpan.faces.detection import WholePicture
-from deadpan.faces.face import Detector
-from deadpan.faces.landmarks import five_of_68, main_face
+from deadpan.faces.face import Detector, Face
+from deadpan.faces.landmarks import Located, five_of_68, locate, locate_crop, main_face, mesh_beside
 from deadpan.faces.photographs import PhotographError, read_photograph
 from deadpan.faces.video import read_frame
+from deadpan.preparation.table import pack_mesh
 
 # --- one sample, in a worker -----------------------------------------------------------------------------------------
 
@@ -29,7 +30,7 @@ def read_picture(picture: Path | bytes | VideoFrame) -> NDArray[np.uint8]:
     return read_photograph(picture)
 
 
-def prepare_sample(sample: Sample, size: int, find: Detector) -> dict[str, Any] | Skipped:
+def prepare_sample(sample: Sample, size: int, find: Detector, way: Alignment = "mesh") -> dict[str, Any] | Skipped:
     """One row of the prepared file, or why there is none."""
     try:
         photograph = read_picture(sample.picture)
@@ -39,17 +40,14 @@ def prepare_sample(sample: Sample, size: int, find: Detector) -> dict[str, Any] 
     if twin is not None and twin.shape != photograph.shape:
         sizes = " and ".join(f"{picture.shape[1]} x {picture.shape[0]}" for picture in (photograph, twin))
         return Skipped(sample.name, "twin of another size", sizes)
-    height, width = photograph.shape[:2]
     try:
-        if sample.cropped:
-            matrix = crop_alignment(height, width, size)
-        else:
-            points = five_points(sample, photograph, find)
-            if points is None:
-                return Skipped(sample.name, "no face found", f"{width} x {height} pixels")
-            matrix = alignment(points, size)
+        located = locate_sample(sample, photograph, size, find, way)
     except ValueError as error:
         return Skipped(sample.name, "landmarks that give no alignment", str(error))
+    if located is None:
+        return Skipped(sample.name, "no face found", f"{photograph.shape[1]} x {photograph.shape[0]} pixels")
+    matrix, mesh = located
+    twin_mesh = None if twin is None or mesh is None else mesh_beside(twin, mesh)
     return {
         "name": sample.name,
         "image": encode(warp(photograph, matrix, size)),
@@ -59,24 +57,32 @@ def prepare_sample(sample: Sample, size: int, find: Detector) -> dict[str, Any] 
         "sequence": sample.sequence,
         "frame": sample.frame,
         "split": sample.split,
-        "landmarks": _transformed(sample.landmarks, matrix),
-        "twin_landmarks": _transformed(sample.twin_landmarks, matrix),
+        "landmarks": pack_mesh(mesh, matrix),
+        "twin_landmarks": pack_mesh(twin_mesh, matrix),
         "attributes": json.dumps(dict(sample.attributes), sort_keys=True),
     }
 
 
-def five_points(sample: Sample, photograph: NDArray[np.uint8], find: Detector) -> NDArray[np.floating[Any]] | None:
-    """The points to align a photograph by: the detector's, else the data set's landmarks, else None.
+def locate_sample(
+    sample: Sample, photograph: NDArray[np.uint8], size: int, find: Detector, way: Alignment
+) -> Located | None:
+    """Where the face of a sample is: by the detector, else by the data set's landmarks; None where neither knows.
 
-    A synthetic face is looked for as a photographed one is, so that both are aligned alike: the detector's points lie
-    up to 5 % of the eye distance from the landmarks of the rendered mesh (medians over 48 faces).
+    A synthetic face is looked for as a photographed one is, so that both are aligned alike: the mesh that the network
+    reads lies up to 5 % of the eye distance from the landmarks of the rendered one (medians over 48 faces).
     """
-    if sample.landmarks is not None and isinstance(find, WholePicture):
-        return five_of_68(sample.landmarks)
-    faces = find(photograph)
-    if faces:
-        return main_face(faces, photograph.shape[1], photograph.shape[0]).landmarks
-    return None if sample.landmarks is None else five_of_68(sample.landmarks)
+    if sample.cropped:
+        return locate_crop(photograph, size, way)
+    if sample.landmarks is None or not isinstance(find, WholePicture):
+        faces = find(photograph)
+        if faces:
+            face = main_face(faces, photograph.shape[1], photograph.shape[0])
+            return locate_crop(photograph, size, way) if face.is_crop else locate(photograph, face, size, way)
+    if sample.landmarks is None:
+        return None
+    height, width = photograph.shape[:2]
+    five = five_of_68(sample.landmarks).astype(np.float32)
+    return locate(photograph, Face((0.0, 0.0, float(width), float(height)), 1.0, five), size, way)
 
 
 def encode(image: NDArray[np.uint8]) -> bytes:
@@ -85,13 +91,6 @@ def encode(image: NDArray[np.uint8]) -> bytes:
     # level 1: a 70 px face takes 0.1 ms; level 9 saves a tenth of the size for six times that
     encoded = cv2.imencode(".png", image[..., 0] if grey else image[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])[1]
     return bytes(encoded.tobytes())
-
-
-def _transformed(landmarks: NDArray[Any] | None, matrix: NDArray[np.float64]) -> list[float] | None:
-    if landmarks is None:
-        return None
-    moved: list[float] = (landmarks @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32).ravel().tolist()
-    return moved
 
 
 @dataclass(frozen=True)

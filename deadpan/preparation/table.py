@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 
 from deadpan.errors import DeadpanError
 from deadpan.expressions import check_expressions
+from deadpan.faces.alignment import Alignment
+from deadpan.faces.landmarks import POINTS
 
 Rows = NDArray[np.int64]
 
-LANDMARKS = (68, 2)
+MESH = (POINTS, 2)
 
-FORMAT = 1
+FORMAT = 2
 
 METADATA_KEY = b"deadpan"
 
@@ -27,8 +29,9 @@ COLUMNS = (
     *("name", "image", "twin", "target", "subject", "sequence", "frame", "split"),
     *("landmarks", "twin_landmarks", "attributes"),
 )
-"""Of a prepared file: `image` and `twin` are PNGs of aligned faces with margin, `landmarks` 68 times x, y in pixels of
-them, `target` is the label distribution over the expressions in the metadata, `attributes` is JSON."""
+"""Of a prepared file: `image` and `twin` are PNGs of aligned faces with margin, `landmarks` and `twin_landmarks` their
+meshes, 468 times x, y in pixels of them as 16-bit floats, `target` is the label distribution over the expressions in
+the metadata, `attributes` is JSON."""
 
 
 def prepared_schema(about: dict[str, Any]) -> Any:
@@ -37,7 +40,7 @@ def prepared_schema(about: dict[str, Any]) -> Any:
 
     numbers = pa.list_(pa.float32())
     types = {"image": pa.binary(), "twin": pa.binary(), "frame": pa.int32(), "target": numbers}
-    types |= {"landmarks": numbers, "twin_landmarks": numbers}
+    types |= {"landmarks": pa.binary(), "twin_landmarks": pa.binary()}
     fields = [pa.field(name, types.get(name, pa.string())) for name in COLUMNS]
     return pa.schema(fields, {METADATA_KEY: json.dumps(about)})
 
@@ -54,6 +57,7 @@ class FaceTable:
     dataset: str
     expressions: tuple[str, ...]
     image_size: int  # what a network sees: the side without margin
+    alignment: Alignment  # what the faces were aligned by
     names: NDArray[np.str_]  # (N,)
     images: NDArray[np.uint8]  # (N, M, M, C)
     twins: NDArray[np.uint8]  # (T, M, M, C) the neutral twins of those rows that have one
@@ -64,8 +68,8 @@ class FaceTable:
     sequence: NDArray[np.str_]  # (N,) empty where the picture belongs to none
     frame: Rows  # (N,) -1 unknown
     split: NDArray[np.str_]  # (N,)
-    landmarks: NDArray[np.float32]  # (N, 68, 2) NaN where unknown
-    twin_landmarks: NDArray[np.float32]  # (N, 68, 2)
+    landmarks: NDArray[np.float16]  # (N, 468, 2) the face mesh, NaN where unknown
+    twin_landmarks: NDArray[np.float16]  # (N, 468, 2)
     attributes: tuple[dict[str, Any], ...]  # N
 
     def __len__(self) -> int:
@@ -207,6 +211,7 @@ def _load(file: Any, path: Path, about: dict[str, Any], wanted: Sequence[str] | 
         dataset=about["dataset"],
         expressions=expressions,
         image_size=about["image_size"],
+        alignment=about["alignment"],
         names=text("name"),
         **_faces(file, rows, about["margin_size"], path),
         target=target[kept],
@@ -223,7 +228,7 @@ def _faces(file: Any, rows: Rows, side: int, path: Path) -> dict[str, Any]:
     """Pixels and landmarks of the given rows, one row group at a time so that encoded pictures never pile up."""
     images, twins = _Pixels(len(rows), side, path), _Pixels(len(rows), side, path)
     twin_index = np.full(len(rows), -1, np.int64)
-    points = np.full((2, len(rows), *LANDMARKS), np.nan, np.float32)
+    points = np.full((2, len(rows), *MESH), np.nan, np.float16)
     begin = place = 0
     for group in range(file.num_row_groups):
         end = begin + file.metadata.row_group(group).num_rows
@@ -237,10 +242,9 @@ def _faces(file: Any, rows: Rows, side: int, path: Path) -> dict[str, Any]:
             if twin is not None:
                 twin_index[place + offset] = twins.add(twin)
         for which, column in enumerate(("landmarks", "twin_landmarks")):
-            lists = part[column].combine_chunks()
-            known = lists.is_valid().to_numpy(zero_copy_only=False)
-            values = lists.drop_null().flatten().to_numpy().reshape(-1, *LANDMARKS)
-            points[which, place : place + len(inside)][known] = values
+            for offset, mesh in enumerate(part[column].to_pylist()):
+                if mesh is not None:
+                    points[which, place + offset] = unpack_mesh(mesh, path)
         place += len(inside)
     return {
         "images": images.array(),
@@ -249,6 +253,21 @@ def _faces(file: Any, rows: Rows, side: int, path: Path) -> dict[str, Any]:
         "landmarks": points[0],
         "twin_landmarks": points[1],
     }
+
+
+def pack_mesh(mesh: NDArray[np.floating[Any]] | None, matrix: NDArray[np.float64]) -> bytes | None:
+    """A mesh (468, 3) of a photograph as a prepared file holds it, in pixels of the face that `matrix` aligns."""
+    if mesh is None:
+        return None
+    return (mesh[:, :2] @ matrix[:, :2].T + matrix[:, 2]).astype("<f2").tobytes()
+
+
+def unpack_mesh(packed: bytes, path: Path) -> NDArray[np.float16]:
+    """The (468, 2) points that `pack_mesh` packed; TableError where they are others."""
+    needed = 2 * MESH[0] * MESH[1]
+    if len(packed) != needed:
+        raise TableError(f"{path} holds a mesh of {len(packed)} bytes, {needed} are needed: prepare it again")
+    return np.frombuffer(packed, "<f2").reshape(MESH)
 
 
 class _Pixels:

@@ -11,7 +11,7 @@ from deadpan.method import Method
 from deadpan.prediction.model_file import FORMAT
 
 
-def description(name: str, kind: str, method: Method) -> dict[str, Any]:
+def description(name: str, kind: str, method: Method, alignment: str) -> dict[str, Any]:
     """What the file says of itself, for `Predictor`."""
     size = method.config.image_size
     blank = torch.zeros(2, 3, size, size)
@@ -23,6 +23,7 @@ def description(name: str, kind: str, method: Method) -> dict[str, Any]:
         "method": kind,
         "expressions": list(method.expressions),
         "image_size": size,
+        "alignment": alignment,  # of the faces that it was trained on
         "generates": method.generates,
         "compares": method.compares,
         "shows": [{"caption": caption, "kind": each.kind} for caption, each in shown.items()],

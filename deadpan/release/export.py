@@ -55,7 +55,7 @@ def export(
             raise ValueError(f"{calibration} was trained on; calibrate on faces that were not")
         calibrate(module, open_data(calibration, method.expressions, method.config.image_size))
     graph = Graph(module).eval()
-    core = description(path.stem, facts["method"], method)
+    core = description(path.stem, facts["method"], method, facts.get("alignment", "five"))
     model = to_onnx(graph, method.config.image_size, len(core["shows"]), compares=method.compares)
     entry = model.metadata_props.add()
     entry.key, entry.value = "deadpan", json.dumps(core)

@@ -71,6 +71,7 @@ def provenance(recipe: Mapping[str, Any], data: Mapping[str, FaceTable]) -> dict
         "recipe": recipe,
         "command": command_line(recipe),
         "data": described(data),
+        "alignment": next(iter(data.values())).alignment,
         "subjects": sorted({subject for table in data.values() for subject in table.people}),
     }
     if recipe["start"]:

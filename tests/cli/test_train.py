@@ -71,10 +71,10 @@ def test_the_command_in_a_card_repeats_switches_that_are_off() -> None:
         "data": ["people.parquet"],
         "validation": [],
         "expressions": list(EXPRESSIONS),
-        "config": {"skips": False, "landmarks": True, "stem_stride": 2},
+        "config": {"landmarks": False, "segments": True, "stem_stride": 2},
         "training": {"tensorboard": True},
         "augmentation": {"blur": 0.5},
     }
     command = command_line(recipe)
-    expected = "--no-skips --stem-stride 2 --tensorboard --augment.blur 0.5 --out RUN"
+    expected = "--no-landmarks --stem-stride 2 --tensorboard --augment.blur 0.5 --out RUN"
     assert command == f"deadpan train errnet --data people.parquet {expected}"

@@ -235,7 +235,7 @@ def test_a_finished_model_answers_strangers_only(
 def test_a_model_of_more_expressions_answers_among_those_of_the_protocol(data: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
     method = build("cnn", {"width": 0.125}, EXPRESSIONS)
-    save_method(tmp_path / "run" / "model.safetensors", "cnn", method, {"subjects": []})
+    save_method(tmp_path / "run" / "model.safetensors", "cnn", method, {"subjects": [], "alignment": "mesh"})
     evaluation = of(data, method="", config=None, model=tmp_path / "run", folds=2)
     evaluate(evaluation)
     answers = answers_of(evaluation)

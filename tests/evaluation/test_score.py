@@ -66,7 +66,7 @@ def test_generated_faces_are_measured_beside_copying(drawn: Path) -> None:
 def test_a_run_and_its_export_score_alike(drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.manual_seed(0)
     method = build("derl", {"width": 0.125}, EXPRESSIONS).eval()
-    save_method(tmp_path / "model.safetensors", "derl", method, {})
+    save_method(tmp_path / "model.safetensors", "derl", method, {"alignment": "mesh"})
     path, card_path = export(tmp_path, flip=False)
     out = tmp_path / "figures.json"
     of_run, of_file = score(tmp_path, [drawn]), score(path, [drawn])

@@ -39,7 +39,7 @@ def test_every_network_has_a_card_and_a_licence() -> None:
     assert "WIDER FACE" in json.loads((ASSETS / "centerface.json").read_text())["trained_on"]
     assert (ASSETS / "LICENSE.centerface").read_text().startswith("MIT License")
     assert "Apache License" in (ASSETS / "LICENSE.mediapipe").read_text()
-    assert sum(path.stat().st_size for path in ASSETS.iterdir()) < 5.5e6
+    assert sum(path.stat().st_size for path in ASSETS.iterdir()) < 6.5e6
 
 
 # The numbers of the next three tests are the answers of the original files: those of mediapipe 0.10.14 on TensorFlow

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from deadpan.loading.augmentation import MIRRORED_68, Augmentation, augment, centre_crop, no_augmentation
+from deadpan.faces.landmarks import IBUG_68, POINTS, mirrored
+from deadpan.loading.augmentation import Augmentation, augment, centre_crop, no_augmentation
 from tests.support.photos import PHOTOS
 
 GEOMETRY = ("flip", "rotation", "scale", "stretch", "shift")
@@ -38,7 +39,7 @@ def photograph(count: int = 8, channels: int = 3, margin: int = 70) -> Tensor:
 
 
 def no_landmarks(count: int) -> Tensor:
-    return torch.full((count, 68, 2), float("nan"))
+    return torch.full((count, POINTS, 2), float("nan"))
 
 
 def changed(image: Tensor, neutral: Tensor | None, settings: Augmentation, size: int = 64) -> tuple[Tensor, Tensor]:
@@ -62,45 +63,47 @@ def test_landmarks_follow_the_pixels(size: int) -> None:
     """A dot painted at a landmark is found where the transformed landmark says, through every geometric change."""
     count, margin = 32, 70
     rng = np.random.default_rng(0)
-    points = torch.from_numpy(rng.uniform(28, 42, (count, 68, 2)).round().astype(np.float32))
-    painted = rng.integers(0, 68, count)
+    points = torch.from_numpy(rng.uniform(28, 42, (count, POINTS, 2)).round().astype(np.float32))
+    painted = rng.integers(0, POINTS, count)
     pictures = torch.zeros(count, margin, margin, 1, dtype=torch.uint8)
     for index, landmark in enumerate(painted):
         x, y = points[index, landmark].int().tolist()
         pictures[index, y, x] = 255
     other = torch.full_like(points, 5.0)
     field, _, face, moved, moved_other = augment(pictures, pictures, points, other, size, generator(), only(*GEOMETRY))
-    mirrored = 0  # a mirror image exchanges left and right: the dot is then at the landmark of the other side
+    exchanged = 0  # a mirror image exchanges left and right: the dot is then at the landmark of the other side
     for index, landmark in enumerate(painted):
         weight = (field[index, 0] + 1).double()
         ys, xs = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
         found = torch.stack([(weight * xs).sum(), (weight * ys).sum()]) / weight.sum()
         straight = (moved[index, landmark] - found).abs().max()
-        swapped = (moved[index, MIRRORED_68[landmark]] - found).abs().max()
+        swapped = (moved[index, mirrored()[landmark]] - found).abs().max()
         assert min(straight, swapped) < 0.25
-        mirrored += int(swapped < straight)
+        exchanged += int(swapped < straight)
     assert face is not None and torch.equal(field, face)
-    assert 4 < mirrored < 28
+    assert 4 < exchanged < 28
     assert not torch.allclose(moved, moved_other)
 
 
 def test_mirrored_landmarks_are_symmetric_pairs() -> None:
-    order = np.array(MIRRORED_68)
-    assert sorted(order) == list(range(68)) and (order[order] == np.arange(68)).all()
+    order = mirrored()
+    assert sorted(order) == list(range(POINTS)) and (order[order] == np.arange(POINTS)).all()
+    place = {point: index for index, point in enumerate(IBUG_68)}
+    across = {index: place.get(int(order[point])) for index, point in enumerate(IBUG_68)}
     pairs = {0: 16, 7: 9, 17: 26, 31: 35, 32: 34, 36: 45, 37: 44, 38: 43, 39: 42, 40: 47, 41: 46, 48: 54, 49: 53}
     pairs |= {50: 52, 58: 56, 59: 55, 60: 64, 61: 63, 67: 65}
-    assert {left: order[left] for left in pairs} == pairs
-    centred = [i for i in range(68) if order[i] == i]
-    assert centred == [8, 27, 28, 29, 30, 33, 51, 57, 62, 66]
+    assert {left: across[left] for left in pairs} == pairs
+    assert [index for index in range(68) if across[index] == index] == [8, 27, 28, 29, 30, 33, 51, 57, 62, 66]
 
 
 def test_flip_is_an_exact_mirror_image() -> None:
     image = photograph(1)
-    points = torch.rand(1, 68, 2) * 70
+    points = torch.rand(1, POINTS, 2) * 70
     settings = replace(no_augmentation(), flip=1.0)
     field, _, _, moved, _ = augment(image, None, points, points, 64, generator(), settings)
     torch.testing.assert_close(field, centre_crop(image, 64).flip(3), atol=2e-3, rtol=0)
-    torch.testing.assert_close(moved[0, 0], torch.tensor([63.0, 0.0]) + (points[0, 16] - 3) * torch.tensor([-1.0, 1.0]))
+    other = points[0, mirrored()[0]] - 3
+    torch.testing.assert_close(moved[0, 0], torch.stack([63 - other[0], other[1]]))
 
 
 def test_unknown_landmarks_stay_unknown() -> None:

@@ -125,8 +125,8 @@ def test_errors_of_files(tmp_path: Path) -> None:
     pq.write_table(pq.read_table(good).replace_schema_metadata(None), tmp_path / "bare.parquet")
     with pytest.raises(TableError, match="has no deadpan metadata"):
         read_table(tmp_path / "bare.parquet", None)
-    with pytest.raises(TableError, match="format 2, this deadpan reads 1"):
-        read_table(write(tmp_path / "new.parquet", [row(1, "fear")], format=2), None)
+    with pytest.raises(TableError, match="format 3, this deadpan reads 2"):
+        read_table(write(tmp_path / "new.parquet", [row(1, "fear")], format=3), None)
     with pytest.raises(TableError, match="none of the wanted happiness, sadness"):
         two = [row(1, "fear", target=[1.0, 0.0])]
         read_table(write(tmp_path / "two.parquet", two, expressions=["anger", "fear"]), ("happiness", "sadness"))

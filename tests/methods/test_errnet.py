@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from deadpan.expressions import EXPRESSIONS
+from deadpan.faces.landmarks import OUTER_EYES, POINTS
 from deadpan.method import Batch
 from deadpan.methods.errnet import (
     ERRNet,
@@ -138,17 +139,17 @@ def test_residual_size_by_hand() -> None:
 
 
 def test_displacements_are_in_eye_distances_and_know_what_is_unknown() -> None:
-    rest = torch.zeros(3, 68, 2)
-    rest[:, 45] = torch.tensor([30.0, 40.0])  # 50 pixels between the outer corners
+    rest = torch.zeros(3, POINTS, 2)
+    rest[:, OUTER_EYES[1]] = torch.tensor([30.0, 40.0])  # 50 pixels between the outer corners
     face = rest.clone()
     face[:, 8] += torch.tensor([5.0, -10.0])
     face[1, 3] = math.nan
-    rest[2, 36] = math.nan
+    rest[2, OUTER_EYES[0]] = math.nan
     wanted, known = displacements(face, rest)
     assert wanted.isfinite().all()
     assert wanted[0, 8].tolist() == pytest.approx([0.1, -0.2])
     assert known[0].all()
-    assert known[1].sum() == 67
+    assert known[1].sum() == POINTS - 1
     assert not known[1, 3]
     assert not known[2].any()
 
@@ -186,7 +187,7 @@ def test_the_landmarks_of_unpaired_faces_teach_nothing() -> None:
 
 def test_the_mean_face_is_the_mean_of_the_neutral_landmarks() -> None:
     branch = build().landmark_branch
-    points = torch.rand(12, 68, 2) * 32
+    points = torch.rand(12, POINTS, 2) * 32
     branch.remember(points[:4])
     branch.remember(points[4:])
     assert branch.seen == 12
@@ -334,8 +335,8 @@ def test_the_discriminator_does_not_learn_from_the_generator_step() -> None:
 
 def test_what_is_shown() -> None:
     method = build().eval()
-    face = torch.rand(68, 2) * 32
-    face[36], face[45] = torch.tensor([8.0, 10.0]), torch.tensor([24.0, 10.0])  # 16 pixels
+    face = torch.rand(POINTS, 2) * 32
+    face[OUTER_EYES[0]], face[OUTER_EYES[1]] = torch.tensor([8.0, 10.0]), torch.tensor([24.0, 10.0])  # 16 pixels
     method.landmark_branch.remember(face[None])
     torch.nn.init.normal_(method.landmark_branch.displacement[-1].bias)  # type: ignore[arg-type]
     image = make_batch(32).image
@@ -354,7 +355,7 @@ def test_what_is_shown() -> None:
     assert torch.equal(shown["segment energies"].value, read.energies)
     assert (read.energies[:, 0] == 0).all()
     shifts = shown["landmark displacements"].value
-    assert shifts.shape == (8, 68, 2, 2)
+    assert shifts.shape == (8, POINTS, 2, 2)
     assert torch.allclose(shifts[3, :, 0], face)
     assert torch.allclose(shifts[3, :, 1] - shifts[3, :, 0], 16 * read.displacement[3], atol=1e-4)
 

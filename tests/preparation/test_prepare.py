@@ -18,15 +18,15 @@ from rich.console import Console
 from deadpan.datasets import DATASETS, Dataset
 from deadpan.datasets.sample import DatasetError, Sample
 from deadpan.expressions import EXPRESSIONS
-from deadpan.faces.alignment import TEMPLATE, margin_size
+from deadpan.faces.alignment import STABLE, STABLE_TEMPLATE, TEMPLATE, alignment, margin_size, mesh_alignment, warp
 from deadpan.faces.detection import WholePicture, make_detector
 from deadpan.faces.face import Face
-from deadpan.faces.landmarks import five_of_68, main_face
+from deadpan.faces.landmarks import main_face
 from deadpan.faces.photographs import read_photograph
 from deadpan.preparation import prepare as preparation
 from deadpan.preparation.prepare import PreparationReport, prepare, skipped_path
 from deadpan.preparation.sample import prepare_sample
-from deadpan.preparation.table import read_table
+from deadpan.preparation.table import read_table, unpack_mesh
 from tests.support.photos import PHOTOS
 
 HAPPY, NEUTRAL = PHOTOS / "london_006_happiness.jpg", PHOTOS / "london_006_neutral.jpg"
@@ -87,7 +87,7 @@ def test_metadata_and_columns(tmp_path: Path, prepare_samples: Callable[..., Pre
     prepare_samples(crops(3), image_size=96)
     schema = pq.read_schema(tmp_path / "out.parquet")
     about = json.loads(schema.metadata[b"deadpan"])
-    assert about["format"] == 1 and about["dataset"] == "given" and about["expressions"] == list(EXPRESSIONS)
+    assert about["format"] == 2 and about["dataset"] == "given" and about["expressions"] == list(EXPRESSIONS)
     assert (about["image_size"], about["margin_size"]) == (96, margin_size(96))
     assert [str(schema.field(name).type) for name in ("image", "frame", "split")] == ["binary", "int32", "string"]
 
@@ -99,28 +99,43 @@ def test_grey_pictures_take_one_channel(tmp_path: Path, prepare_samples: Callabl
     assert decoded is not None and decoded.shape == (70, 70)
 
 
-def test_landmarks_and_twin_follow_the_pixels() -> None:
-    """A dot painted on a landmark is found on the transformed landmark, in the picture and in its twin."""
+def test_the_mesh_follows_the_pixels() -> None:
+    """A dot painted on a point of the mesh is found where the prepared file says that the point is."""
     photograph = read_photograph(NEUTRAL)
     (face,) = make_detector()(photograph)
-    points = landmarks_68(face.landmarks.astype(np.float64))
-    for index in (8, 30, 54, 60):
+    assert face.mesh is not None
+    row = prepare_sample(Sample(NEUTRAL, "a", TARGET, twin=NEUTRAL.read_bytes()), 64, make_detector())
+    assert isinstance(row, dict)
+    points = unpack_mesh(row["landmarks"], NEUTRAL).astype(float)
+    matrix = mesh_alignment(face.mesh, 64)
+    for index in (33, 61, 17, 263, 291):
         dotted = np.zeros_like(photograph)
-        x, y = np.rint(points[index]).astype(int)
+        x, y = np.rint(face.mesh[index, :2]).astype(int)
         cv2.circle(dotted, (int(x), int(y)), 12, (255, 255, 255), -1)
-        sample = Sample(png(photograph), "a", TARGET, twin=png(dotted), landmarks=points, twin_landmarks=points)
-        row = prepare_sample(sample, 64, WholePicture())
+        aligned = warp(dotted, matrix, 64)[..., 0]
+        ys, xs = np.nonzero(aligned > 64)
+        found = np.average(np.stack([xs, ys], 1), axis=0, weights=aligned[ys, xs])
+        assert np.abs(found - points[index]).max() < 0.5
+    twin = unpack_mesh(row["twin_landmarks"], NEUTRAL).astype(float)
+    assert np.abs(twin - points).mean() < 0.3  # the same picture, read in the square that its mesh asks for
+
+
+@pytest.mark.parametrize("cropped", [False, True])
+def test_the_stable_points_come_to_lie_on_their_template(cropped: bool) -> None:
+    for path in (NEUTRAL, HAPPY):
+        photograph = read_photograph(path)
+        if cropped:
+            (face,) = make_detector()(photograph)
+            left, top, right, bottom = (round(edge) for edge in face.box)
+            photograph = np.ascontiguousarray(photograph[top:bottom, left:right])
+        row = prepare_sample(Sample(png(photograph), "a", TARGET, cropped=cropped), 64, make_detector())
         assert isinstance(row, dict)
-        twin = cv2.imdecode(np.frombuffer(row["twin"], np.uint8), cv2.IMREAD_GRAYSCALE)
-        assert twin is not None
-        ys, xs = np.nonzero(twin > 64)
-        found = np.average(np.stack([xs, ys], 1), axis=0, weights=twin[ys, xs])
-        assert np.abs(found - np.reshape(row["twin_landmarks"], (68, 2))[index]).max() < 0.5
-        assert row["landmarks"] == row["twin_landmarks"]
+        stable = unpack_mesh(row["landmarks"], path)[list(STABLE)].astype(float)
+        assert np.abs(stable - (STABLE_TEMPLATE * 64 + 3 - 0.5)).mean() < 1.0
 
 
-def test_drawn_landmarks_stand_in_where_nothing_is_detected() -> None:
-    """The crop aligned by 68 landmarks puts their eyes and mouth corners onto the template."""
+def test_the_landmarks_of_the_data_set_stand_in_where_nothing_is_detected() -> None:
+    """They align the face; noise has no mesh."""
     photograph = np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)
     five = TEMPLATE * 100 + 40
     sample = Sample(png(photograph), "a", TARGET, landmarks=landmarks_68(five))
@@ -131,8 +146,13 @@ def test_drawn_landmarks_stand_in_where_nothing_is_detected() -> None:
     for find in (blind, WholePicture()):
         row = prepare_sample(sample, 64, find)
         assert isinstance(row, dict)
-        moved = five_of_68(np.reshape(row["landmarks"], (68, 2)))
-        assert np.abs(moved - (TEMPLATE * 64 + 3 - 0.5)).max() < 0.1
+        assert row["landmarks"] is None
+        as_before = prepare_sample(sample, 64, find, "five")
+        assert isinstance(as_before, dict)
+        expected = warp(photograph[..., ::-1], alignment(five, 64), 64)
+        stored = cv2.imdecode(np.frombuffer(as_before["image"], np.uint8), cv2.IMREAD_COLOR)
+        assert stored is not None
+        assert np.abs(stored[..., ::-1].astype(int) - expected.astype(int)).mean() < 3
 
 
 def test_unusable_pictures_are_reported_and_skipped(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from deadpan.expressions import EXPRESSIONS
+from deadpan.faces.landmarks import POINTS
 from deadpan.preparation.table import FaceTable
 
 
@@ -24,6 +25,7 @@ def face_table(dataset: str, rows: Sequence[dict[str, Any]], side: int = 2) -> F
         dataset=dataset,
         expressions=EXPRESSIONS,
         image_size=side,
+        alignment="mesh",
         names=np.array([row.get("name", f"{index:04}") for index, row in enumerate(rows)], np.str_),
         images=pixels,
         twins=pixels[:0],
@@ -34,8 +36,8 @@ def face_table(dataset: str, rows: Sequence[dict[str, Any]], side: int = 2) -> F
         sequence=np.array([row.get("sequence", "") for row in rows], np.str_),
         frame=np.array([row.get("frame", -1) for row in rows], np.int64),
         split=np.array([row.get("split", "") for row in rows], np.str_),
-        landmarks=np.full((count, 68, 2), np.nan, np.float32),
-        twin_landmarks=np.full((count, 68, 2), np.nan, np.float32),
+        landmarks=np.full((count, POINTS, 2), np.nan, np.float16),
+        twin_landmarks=np.full((count, POINTS, 2), np.nan, np.float16),
         attributes=tuple({key: value for key, value in row.items() if key not in known} for row in rows),
     )
 

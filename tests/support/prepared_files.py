@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from deadpan.expressions import EXPRESSIONS
-from deadpan.preparation.table import prepared_schema
+from deadpan.faces.landmarks import POINTS
+from deadpan.preparation.table import FORMAT, prepared_schema
 
 
 def png(value: int, colour: bool, side: int = 70) -> bytes:
@@ -24,7 +25,7 @@ def row(number: int, expression: str | dict[str, float], **more: Any) -> dict[st
     """A prepared row whose pixels all have the value `number`, and its twin's 200 + number."""
     shares = {expression: 1.0} if isinstance(expression, str) else expression
     colour, twin = more.pop("colour", False), more.pop("twin", False)
-    points = [float(number)] * 136
+    points = np.full((POINTS, 2), number, "<f2")
     facts: dict[str, Any] = {
         "name": f"{number}",
         "image": png(number, colour),
@@ -34,15 +35,16 @@ def row(number: int, expression: str | dict[str, float], **more: Any) -> dict[st
         "sequence": "",
         "frame": -1,
         "split": "",
-        "landmarks": points if twin else None,
-        "twin_landmarks": [value + 0.5 for value in points] if twin else None,
+        "landmarks": points.tobytes() if twin else None,
+        "twin_landmarks": (points + np.float16(0.5)).tobytes() if twin else None,
         "attributes": "{}",
     }
     return facts | more
 
 
 def write(path: Path, rows: Iterable[dict[str, Any]], **about: Any) -> Path:
-    standard = {"format": 1, "dataset": path.stem, "expressions": EXPRESSIONS, "image_size": 64, "margin_size": 70}
+    standard = {"format": FORMAT, "dataset": path.stem, "expressions": EXPRESSIONS, "image_size": 64, "margin_size": 70}
+    standard["alignment"] = "mesh"
     table = pa.Table.from_pylist(list(rows), prepared_schema(standard | about))
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, path, row_group_size=7)
