@@ -164,7 +164,7 @@ class Predictor:
         if aligned.ndim != 4 or aligned.shape[1:] != (size, size, 3) or aligned.dtype != np.uint8:
             expected = f"expected aligned faces (N, {size}, {size}, 3) uint8"
             raise ValueError(
-                f"{expected}, got {aligned.shape} {aligned.dtype}; deadpan.faces.landmarks.locate and deadpan.faces.alignment.warp make them"
+                f"{expected}, got {aligned.shape} {aligned.dtype}; FaceResult.aligned is one"
             )
         if not len(aligned):
             return Recognition(np.zeros((0, len(self.expressions))), aligned if self.generates else None)
