@@ -10,7 +10,7 @@ import griffe
 class PaperDifferences(griffe.Extension):
     """Cut the docstring of every module in deadpan.methods down to the differences from its paper."""
 
-    def on_module(self, *, mod: griffe.Module, **_: Any) -> None:
+    def on_module(self, *, mod: griffe.Module, **kwargs: Any) -> None:
         """Keep what follows the words "Differences from the paper"."""
         if mod.path.startswith("deadpan.methods.") and mod.docstring is not None:
             _, found, kept = mod.docstring.value.partition("Differences from the paper")
