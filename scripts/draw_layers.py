@@ -30,6 +30,7 @@ WHAT = {
     "files": "atomic writing",
     "pixels": "conversions",
     "jobs": "processes, Ray",
+    "onnx_runtime": "runs models",
     "version": "__version__",
 }
 WIDTH, HEIGHT, GAP, LEFT = 760, 46, 10, 40
