@@ -16,15 +16,14 @@ number our choice.
 2. Each expression but neutral owns a segment of the code's channels, and the remaining channels are shared. The
    energy of a segment is the mean absolute value of its global average pool; scaled energies are logits. Neutral has
    no segment; its logit is read from the shared channels.
-3. The decoder reads the shared channels and each segment multiplied by the share that the energies predict; the
-   encoder's skips are masked alike. Removal alone (`pretrain_epochs`) masks by the true class.
+3. The decoder reads the shared channels, and each segment times the share that the energies predict; so do the skips.
+   Removal alone (`pretrain_epochs`) masks by the true class.
 4. The residual image is 2 tanh(.), as pixels in [-1, 1] differ by up to 2; the last layer starts at zero. With
    `output` "warp" the face is moved and painted (layers.WarpAndPaint), and the residual image is x - n.
 5. The landmark branch regresses the displacement of the face's landmarks from rest, in units of the distance of the
    outer eye corners, from the masked code.
 6. Both residues are read: the logits are the sum of those of the segments, of a local CNN (DeRL's) on the residual
-   image at half its size, and of an MLP on the displacements. The cross-entropy is that of the sum and of the
-   segments.
+   image at half its size, and of an MLP on the displacements. The sum and the segments have a cross-entropy.
 7. The L1 is weighted by 1 + 12 * (5x5 mean of |x - n|) / 0.2 (`change_weight`), since a plain L1 (0) teaches to copy.
 8. `pretrain_epochs` (off by default) puts a stage of removal alone before the paper's single stage.
 9. Running averages (EMA) of all networks but the discriminator are used and saved.

@@ -1,1 +1,0 @@
-"""What builds files of the repository; not part of the package."""
