@@ -1,8 +1,11 @@
-# `make demo` and `make test` work on a fresh machine with Python 3.10 or newer; `make check` is what CI adds to the tests.
+# `make demo` and `make test` work on a fresh machine with Python 3.10 or newer; `make help` lists all targets.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check clean
+.PHONY: help demo test check docs clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-6s %s\n", $$1, $$2}' Makefile
 
 .venv/light: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -11,20 +14,28 @@ BIN := .venv/bin
 
 .venv/dev: pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet -e '.[cpu,train,ray,dev]'
+	$(BIN)/pip install --quiet -e '.[cpu,train,ray,docs,dev]'
+	touch $@ .venv/light .venv/docs
+
+.venv/docs: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet -e '.[docs]'
 	touch $@ .venv/light
 
-demo: .venv/light
-	$(BIN)/deadpan predict examples/photos/*.png examples/photos/*.jpg --panel out/demo
-	@echo "The panels with the generated neutral faces are in out/demo."
+demo: .venv/light ## read the example photographs and say which answers are right
+	$(BIN)/python examples/demo.py out/demo
 
-test: .venv/dev
+test: .venv/dev ## run the tests
 	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 --cov --cov-report=term --cov-fail-under=90
 
-check: .venv/dev
+check: .venv/dev ## check style and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-clean:
+docs: .venv/docs ## build the documentation site into out/site
+	$(BIN)/zensical build --clean --strict
+	@echo "Open out/site/index.html in a browser."
+
+clean: ## remove everything that the targets made
 	rm -rf .venv out build dist *.egg-info

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 import subprocess
 import sys
@@ -25,6 +26,26 @@ def test_reading_a_photograph(girl: Path) -> None:
     first, second = done.stdout.splitlines()
     assert "residue" in first
     assert second.startswith("none.jpg: ")
+
+
+def test_the_demo_says_which_answers_are_right(photos: list[Path], tmp_path: Path) -> None:
+    with (EXAMPLES / "photos" / "truth.csv").open(encoding="utf-8") as file:
+        truth = {row["photograph"]: row for row in csv.DictReader(file)}
+    assert sorted(truth) == [path.name for path in sorted(photos)]
+    command = [sys.executable, str(EXAMPLES / "demo.py"), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    answers = {line[0]: line[1:] for line in lines if line and line[0] in truth}
+    assert set(answers) == set(truth)
+    for name, (shows, answer, _, *verdict) in answers.items():
+        assert shows == truth[name]["shows"] and shows in name
+        assert verdict == ([] if answer == shows else ["<-", "wrong"])
+    right = sum(shows == answer for shows, answer, *_ in answers.values())
+    assert f"{right} of 13 answers are right" in done.stdout
+    for row in truth.values():
+        assert not row["hard"] or f"{row['photograph']}: {row['hard']}" in done.stdout
+    assert len(list(tmp_path.glob("*.panel.png"))) == 13
 
 
 def test_adding_a_method(drawn: Path, tmp_path: Path) -> None:

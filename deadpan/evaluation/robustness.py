@@ -34,7 +34,7 @@ PHOTONS = 1000
 GAMMA = 2.2  # between pixel values and light
 
 PLACES = ((0.5, 0.367), (0.5, 0.768))
-"""Centres of the eyes and of the mouth in an aligned face, shares of the side (docs/index.md, Alignment)."""
+"""Centres of the eyes and of the mouth in an aligned face, shares of the side (docs/glossary.md, Alignment)."""
 
 ASPECT = 2.0  # width to height of what covers the face, as of sunglasses or a mask
 

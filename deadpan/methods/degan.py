@@ -7,19 +7,25 @@ given to the decoder explicitly, as a code, so that the encoder's own code need 
 discriminator, which reads expression and identity and tells real from made, sees to that. What gets classified is this
 code together with the expressive component that the encoder's layers recorded on the way to it.
 
-Differences from the paper (only its abstract and figures could be read; what follows is our choice)
-1. The layers are those of DR-GAN (Tran, Yin, Liu, CVPR 2017), which has the same parts; up-sampling is by 4x4
-   transposed convolutions. All weights, rates and the taps at the ends of the encoder's stages are ours.
-2. `stem` 2 lets the first convolution halve the picture, a quarter of the arithmetic. 1 is DR-GAN's.
-3. One half of a batch keeps its own identity, the other half gets that of someone else in the batch. A face of nobody
-   known (a real photograph) is always given someone else's, and takes no part in what needs its identity.
+Differences from the paper. Only its abstract and figures could be read. Giving the identity to the decoder, the tasks
+of the discriminator, and classifying the code together with the encoder's layers are the paper's; the rest is our
+choice.
+
+1. All layers are those of DR-GAN (Tran, Yin, Liu, CVPR 2017), which has the same parts and works at 96 px;
+   up-sampling is by 4x4 transposed convolutions. Weights, rates and the taps at the ends of the encoder's stages are
+   ours too.
+2. `stem` 2 lets the first convolution halve the picture, for a quarter of the arithmetic. 1, as in DR-GAN, is the
+   default.
+3. One half of a batch is generated with its own identity, the other half with that of someone else in the batch.
+   Faces of unknown people always get someone else's, and take no part in what needs their identity.
 4. The local CNNs and the sum of their losses are those of our DeRL.
-5. The paper makes no neutral face. `neutral_face` (on by default) adds a decoder that turns what the encoder's layers
-   recorded, all four taps, into what separates the picture from its neutral face, or with `warp` moves and paints the
-   face (layers.WarpAndPaint). It is trained on pairs, and the encoder with it.
-6. A third stage can fine-tune everything but decoder and discriminator (`joint_epochs`) on the classification loss and
-   the L1 of pairs. Off (0) by default: stage 2 keeps the encoder frozen.
-7. Running averages (EMA) of encoder, decoders and classifier are what is used and saved.
+5. The paper generates no neutral face. `neutral_face` (on by default) adds a decoder that turns what the encoder's
+   layers recorded, all four taps, into the difference between the picture and its neutral face, or with `warp` moves
+   and paints the face (layers.WarpAndPaint). It is trained on pairs, and the encoder with it.
+6. A third stage can fine-tune everything but decoder and discriminator (`joint_epochs`) on the classification loss
+   and the L1 of pairs. Off (0) by default: stage 2 keeps the encoder frozen.
+7. Running averages (EMA) of encoder, decoders and classifier are used and saved.
+8. The paper's numbers and protocol could not be read, so none are repeated here.
 """
 
 from __future__ import annotations

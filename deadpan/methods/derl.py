@@ -7,17 +7,23 @@ that person's neutral face; what it filtered out is still recorded in its interm
 residue, is what gets classified: not x - G(x), and not a difference of features, but the raw activations of encoder
 and decoder layers, concatenated per spatial size.
 
-Differences from the paper (only its abstract, figures and tables could be read; what follows is our choice)
-1. Kernels, normalisation and dropout of the generator are pix2pix's; layer outputs, taps and skips are the paper's.
-2. theta_1 = 100 and lambda_i = 1: not stated in the text that could be read.
-3. The L1 is weighted towards the region that the expression changes (`change_weight`): nearly all pixels of a pair
-   agree, so that a plain L1 is content with copying the input. `--change-weight 0` is the paper's plain L1.
-4. The local CNNs are three 3x3 convolutions ("three layers" are drawn), pooled while larger than 4x4.
+Differences from the paper. Only its abstract, figures and tables could be read. Layer outputs, taps, skips, losses
+and the order of the two stages are the paper's; what follows is our choice.
+
+1. Kernels (4x4, stride 2), normalisation and dropout of the generator are pix2pix's.
+2. theta_1 = 100 and all lambda_i = 1: the paper's values are not stated in the text that could be read.
+3. The L1 is weighted by the local difference of the pair, 1 + 12 * (5x5 mean of |x - n|) / 0.2 (`change_weight`).
+   Nearly all pixels of a pair agree, so with a plain L1 the generator learns to copy. 0 gives the paper's plain L1.
+4. A local CNN has three 3x3 convolutions ("three layers" are drawn), pooled while larger than 4x4.
 5. A third stage can train generator and classifier together (`joint_epochs`), with a fifth of theta_1 on the L1 of
    pairs. Off (0) by default: the paper keeps the generator frozen.
-6. `warp` has the last layer move and paint the face (layers.WarpAndPaint). Off by default: the paper's makes n.
-7. `blocks` refines the encoder's layers by residual blocks; their sizes and channels stay. Off (0) by default.
-8. Running averages (EMA) of the generator and of the classifier are what is used and saved.
+6. With `warp` the last layer moves and paints the face (layers.WarpAndPaint). Off by default: the paper's generates
+   n.
+7. `blocks` refines each encoder layer of at least 4x4 by residual blocks; sizes, channels and taps stay the paper's.
+   Off (0) by default.
+8. Running averages (EMA) of the weights of generator and classifier are used and saved.
+9. The paper trained the generator on BU-4DFE and BP4D; the released model was trained on synthetic people and
+   FER2013.
 """
 
 from __future__ import annotations

@@ -7,24 +7,28 @@ reference is generated from the face itself by an encoder-decoder. One embedding
 and reference; what separates their embeddings, the contrast, is what gets classified. A supervised reconstruction loss
 teaches the generator, a contrastive metric loss the embedding, and everything is trained as one network in the end.
 
-Differences from the paper (only its abstract and survey tables could be read, so this is DGCN after the abstract: the
-idea, the kinds of loss and the order of the training are the paper's; what follows is our choice)
+Differences from the paper. Only its abstract and survey tables could be read, and there is no public code. The idea,
+the kinds of loss and the order of the training are the paper's; what follows is our choice.
+
 1. Every layer. The paper's network is 14 layers deep; ours has 4 + 1 + 1 + 4 in the generator, 5 + 1 in the embedding
    and 2 in the classifier, and one convolution more or less for each doubling or halving of the picture.
-2. The contrast is E(x) - E(R(x)); `contrast` also offers E(x) beside the contrast.
-3. The metric loss: directions of contrasts of one expression pull together, of two expressions push apart up to a
-   margin of 1, and contrasts of neutral faces, which have no direction, shrink to 0 beside the others. In both terms a
-   contrast counts as at least a quarter as long as the embedding.
-4. The weights of the total, L = L_rec + 0.1 L_con + 1 CE, and the rates; in the joint stage R's rate is divided by 10
-   and that of the rest by 4.
-5. The L1 is weighted towards the region that the expression changes (`change_weight`): nearly all pixels of a pair
-   agree, so that a plain L1 is content with copying the input. `--change-weight 0` is the plain L1.
-6. `skips` (U-Net) and `warp` (the last layer moves and paints the face: layers.WarpAndPaint) keep the reference sharp,
-   which a code of 256 numbers cannot; `blocks` refines R's encoder by residual blocks. All off by default.
-7. `reference`: besides the generated face, the true one where it is known ("real", the upper bound), or none at all,
-   the ablation: then E(x) itself is what gets classified, and R is not built.
-8. Real faces without a neutral partner take part in the metric loss and the cross-entropy.
-9. Running averages (EMA) of the weights are what is used and saved.
+2. The contrast is E(x) - E(R(x)): the abstract says that face and reference are compared at the embedding layer, not
+   how. `contrast` also offers E(x) beside the contrast.
+3. The metric loss. Directions of contrasts of one expression are pulled together, of two expressions pushed apart up
+   to a margin of 1. Contrasts of neutral faces have no direction and shrink to 0, as a share of the mean contrast: a
+   plain |c|^2 is lowered fastest by shrinking every c. In both terms a contrast counts as at least a quarter as long
+   as the embedding: at first R(x) is nearly x, and the direction of that noise kept E from learning.
+4. The weights of the total, L = L_rec + 0.1 L_con + 1 CE, and all rates, epochs and schedules. In the joint stage R's
+   rate is divided by 10 and that of the rest by 4.
+5. The L1 is weighted by the local difference of the pair, 1 + 12 * (5x5 mean of |x - n|) / 0.2 (`change_weight`).
+   Nearly all pixels of a pair agree, so with a plain L1 the generator learns to copy. 0 gives the plain L1.
+6. `skips` (U-Net) and `warp` (the last layer moves and paints the face: layers.WarpAndPaint) keep the reference
+   sharp, which a code of 256 numbers cannot; `blocks` refines R's encoder by residual blocks. All are off by default.
+7. `reference` also offers the true neutral face where it is known ("real", the upper bound), or none (the ablation:
+   E(x) itself is classified, and R is not built).
+8. Unpaired faces take part in the metric loss and the cross-entropy.
+9. Running averages (EMA) of the weights are used and saved.
+10. Faces are classified one by one. The paper uses all frames of each sequence; how it joins them could not be read.
 """
 
 from __future__ import annotations

@@ -8,25 +8,25 @@ not draw the neutral face but the residual image, what has to be taken away from
 read in segments that belong to one expression each, so that the classes lie far apart. Two residues say what the
 expression is: one of pixels, and one of facial landmarks.
 
-Differences from the paper (only its abstract could be read: the idea above is the paper's, every layer, loss and
-number below is our choice)
+Differences from the paper. Only its abstract could be read; the idea above is the paper's, every layer, loss and
+number our choice.
+
 1. Encoder and decoder: a 7x7 convolution, then residual blocks that halve the size down to a code of at least 4x4;
    `stem_stride` 2 halves the size in the first layer, for a CPU.
-2. Each expression but neutral owns a segment of the code's channels, and a shared rest belongs to all. The energy of a
-   segment is the mean absolute value of its global average pool; energies, scaled, are logits. Neutral, which has no
-   segment, has a logit of its own that is read from the shared rest.
-3. The decoder sees the shared rest and the segments by their share in what the energies predict; the same cut is made
-   in the encoder's skips. Removal alone (`pretrain_epochs`) cuts by the true class.
-4. The residual image is 2 tanh(.), as two pixels in [-1, 1] differ by up to 2; its last layer starts at zero. With
+2. Each expression but neutral owns a segment of the code's channels, and the remaining channels are shared. The
+   energy of a segment is the mean absolute value of its global average pool; scaled energies are logits. Neutral has
+   no segment; its logit is read from the shared channels.
+3. The decoder reads the shared channels, and each segment times the share that the energies predict; so do the skips.
+   Removal alone (`pretrain_epochs`) masks by the true class.
+4. The residual image is 2 tanh(.), as pixels in [-1, 1] differ by up to 2; the last layer starts at zero. With
    `output` "warp" the face is moved and painted (layers.WarpAndPaint), and the residual image is x - n.
 5. The landmark branch regresses the displacement of the face's landmarks from rest, in units of the distance of the
-   outer eye corners, from the cut code.
-6. Both residues are read: the logits are those of the segments, of a local CNN (DeRL's) on the residual image at half
-   its size, and of an MLP on the displacements, added. The cross-entropy is that of the sum, and of the segments alone.
-7. The L1 is weighted towards the region that the expression changes (`change_weight`): nearly all pixels of a pair
-   agree, so that a plain L1 is content with copying the input. `--change-weight 0` is the plain L1.
-8. `pretrain_epochs` puts a stage of removal alone before the paper's. Off (0) by default.
-9. Running averages (EMA) of all networks but the discriminator are what is used and saved.
+   outer eye corners, from the masked code.
+6. Both residues are read: the logits are the sum of those of the segments, of a local CNN (DeRL's) on the residual
+   image at half its size, and of an MLP on the displacements. The sum and the segments have a cross-entropy.
+7. The L1 is weighted by 1 + 12 * (5x5 mean of |x - n|) / 0.2 (`change_weight`), since a plain L1 (0) teaches to copy.
+8. `pretrain_epochs` (off by default) puts a stage of removal alone before the paper's single stage.
+9. Running averages (EMA) of all networks but the discriminator are used and saved.
 """
 
 from __future__ import annotations

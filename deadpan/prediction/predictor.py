@@ -163,9 +163,7 @@ class Predictor:
         size = self.image_size
         if aligned.ndim != 4 or aligned.shape[1:] != (size, size, 3) or aligned.dtype != np.uint8:
             expected = f"expected aligned faces (N, {size}, {size}, 3) uint8"
-            raise ValueError(
-                f"{expected}, got {aligned.shape} {aligned.dtype}; FaceResult.aligned is one"
-            )
+            raise ValueError(f"{expected}, got {aligned.shape} {aligned.dtype}; FaceResult.aligned is one")
         if not len(aligned):
             return Recognition(np.zeros((0, len(self.expressions))), aligned if self.generates else None)
         parts = [self._run(aligned[start : start + BATCH]) for start in range(0, len(aligned), BATCH)]
