@@ -56,7 +56,7 @@ def test_the_reference_holds_every_public_name() -> None:
     assert sorted(re.findall(r"^::: deadpan\.(\w+)$", page, re.MULTILINE)) == sorted(deadpan.__all__)
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if (DOCS / "methods" / f"{name}.md").is_file()])
+@pytest.mark.parametrize("name", ["derl", "dgcn", "degan", "errnet"])
 def test_the_differences_from_a_paper_stand_once(name: str) -> None:
     page = (DOCS / "methods" / f"{name}.md").read_text(encoding="utf-8")
     _, _, section = page.partition("## Differences from the paper")
