@@ -161,7 +161,10 @@ def report(people: list[Person]) -> None:
         "relaxed": [person.result for person in people],
     }
     neutrals = [person.neutral for person in people]
-    l1 = {name: np.array(list(map(registered_l1, faces, neutrals))) for name, faces in rows.items()}
+    l1 = {
+        name: np.array([registered_l1(*both) for both in zip(faces, neutrals, strict=True)])
+        for name, faces in rows.items()
+    }
     true = np.array(list(map(sharpness, neutrals)))
     print(f"{len(people)} people\n{'':<16}{'registered L1':>14}{'sharpness, 1 = true':>21}")
     for name, faces in rows.items():

@@ -3,13 +3,14 @@
     python recipes/relax.py OUT.npz --people PEOPLE.npz... --photographs NEWS.npz... [--studio LONDON.npz]
 
 The inputs are files of recipes/relax_meshes.py. --photographs are of people seen several times, with noisy labels; the
-neutral ones are filtered by shape. --studio are pairs whose labels can be trusted; they are reported before they are
-trained on unless --no-studio-training. Meshes are made upright by a similarity in space through the points that move least in
-rendered people. The network sees principal components of the shape and answers in those of the displacements. It learns
-from rendered people and their neutral twins, from pairs of photographs of one person, from neutral shapes to which the
-displacement of somebody else was added (so that the rest is known exactly), and from neutral shapes that must stay.
-First one in five of the people photographed is held out, and what is left of their expressions is printed; then the
-networks that are saved learn from everyone.
+neutral ones are filtered by shape. --studio are pairs whose labels can be trusted. Meshes are made upright by a
+similarity in space through the points that move least in rendered people. The network sees principal components of the
+shape and answers in those of the displacements. It learns from rendered people and their neutral twins, from pairs of
+photographs of one person, from neutral shapes to which the displacement of somebody else was added (so that the rest
+is known exactly), and from neutral shapes that must stay.
+
+First one in five of the people photographed is held out, and what is left of their expressions is printed, as well as
+of the studio's, which are not yet trained on. Then the networks that are saved learn from everyone.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def moved(fit: tuple[Floats, Floats, Floats], meshes: Floats) -> Floats:
 
 
 def upright(shape: Floats) -> Floats:
-    """A shape turned so that its left-right axis is x and forehead to chin lies above each other, of unit eye distance."""
+    """A shape turned so that left to right is x and forehead to chin is y, with unit distance of the eyes."""
     across = np.sum(
         [shape[b] - shape[a] for a, b in ((33, 263), (133, 362), (61, 291), (234, 454), (127, 356))], axis=0
     )
@@ -209,7 +210,7 @@ def sums(
 
 
 def train(parts: Mapping[str, tuple[Floats, Floats, Floats]], bases: Bases, steps: int, seed: int) -> Relaxer:
-    """Fit a network to parts (seen, wanted, weights) mixed by SHARES; smooth L1 over the points, lips and eyes foremost."""
+    """Fit a network to parts (seen, wanted, weights) mixed by SHARES, by a smooth L1 over the points."""
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
     network, batch, rate = Relaxer(), 256, 2e-3
@@ -292,7 +293,7 @@ def parts_of(
 
 
 def report(title: str, pairs: Photographs, results: Floats) -> None:
-    """Print, of each expression, the distances to the rest face before and after, in thousandths of the eye distance."""
+    """Print, for each expression, distances to the rest face before and after, in thousandths of the eyes' distance."""
     for expression in sorted(set(pairs.expression)):
         rows = pairs.expression == expression
         if rows.sum() < 5:
@@ -312,7 +313,7 @@ def save(out: Path, networks: Sequence[Relaxer], bases: Bases, frame: Frame, ope
     count = len(networks)
 
     def stacked(name: str) -> NDArray[np.float32]:
-        return np.stack([network.state_dict()[name].T.numpy() for network in networks])
+        return np.stack([network.state_dict()[name].numpy().T for network in networks])
 
     np.savez_compressed(
         out,
@@ -364,12 +365,8 @@ def main() -> None:
     parts, bases = parts_of(people, known, neutral[kept], None, frame, given.sums)
     networks = [train(parts, bases, given.steps, 0)]
     report("photographs", unknown, relaxed(unknown.shape, networks, bases, frame))
-    still = neutral[~kept]
-    report(
-        "unmoved",
-        Photographs(still, still, np.full(len(still), "neutral"), who[~kept]),
-        relaxed(still, networks, bases, frame),
-    )
+    still = Photographs(neutral[~kept], neutral[~kept], np.full((~kept).sum(), "neutral"), who[~kept])
+    report("unmoved", still, relaxed(still.shape, networks, bases, frame))
     if studio is not None:
         report("studio", studio, relaxed(studio.shape, networks, bases, frame))
     parts, bases = parts_of(people, pairs, neutral, studio, frame, given.sums)

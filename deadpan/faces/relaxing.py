@@ -61,8 +61,13 @@ def relax_face(photograph: RGB, mesh: Floats, strength: float = 1.0) -> tuple[RG
     """
     steady = steady_mesh(photograph, mesh)
     relaxed = relax_mesh(steady, strength)
-    found = motion(without_teeth(steady, relaxed), relaxed, _network()["triangles"], *photograph.shape[:2])
+    found = motion(without_teeth(steady, relaxed), relaxed, triangles(), *photograph.shape[:2])
     return moved(photograph, found), RelaxedFace(steady, relaxed, found)
+
+
+def triangles() -> NDArray[np.int64]:
+    """(T, 3): the triangles between the points of `warping.with_ring`; an open mouth has some of its own."""
+    return _network()["triangles"]
 
 
 def steady_mesh(photograph: RGB, mesh: Floats) -> Floats:
