@@ -69,7 +69,7 @@ def relax_by_model(predictor: Predictor) -> Relax:
         change = face.neutral.astype(np.float32) - face.aligned
         flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
         back = cv2.warpAffine(change, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_CONSTANT)
-        return np.clip(np.rint(photograph + back), 0, 255).astype(np.uint8)
+        return np.asarray(np.clip(np.rint(photograph + back), 0, 255), np.uint8)
 
     return relax
 
@@ -154,10 +154,9 @@ def read_people(folder: Path, expression: str, detector: Detector, relax: Relax)
 
 def report(people: list[Person]) -> None:
     """Print the figures."""
-    blurred = [cv2.GaussianBlur(person.smile, (0, 0), 1) for person in people]
-    rows = {
+    rows: dict[str, list[Floats]] = {
         "as it is": [person.smile for person in people],
-        "blurred by 1 px": blurred,
+        "blurred by 1 px": [np.asarray(cv2.GaussianBlur(person.smile, (0, 0), 1)) for person in people],
         "relaxed": [person.result for person in people],
     }
     neutrals = [person.neutral for person in people]

@@ -29,6 +29,13 @@ UPPER_EDGE, LOWER_EDGE = [185, 40, 39, 37, 0, 267, 269, 270, 409], [146, 91, 181
 INTO_LIPS, CLOSED_BY = 0.2, 0.06
 """Share of the lips' height that is taken for teeth where a mouth closes by CLOSED_BY or more eye distances."""
 
+MOST_MOVED, STILL, MOVING = 60, 0.008, 0.02
+"""A face whose MOST_MOVED points would be moved by STILL on average is left as it is, from MOVING on moved wholly."""
+
+GAIN = 1.2
+"""The face mesh reports less of a motion than there is. With 1.0, 29 % of the error of a smile's width was left over the
+30 people of the London Set, with 1.2 25 %, with 1.3 25 %, by networks that had not trained on them."""
+
 SHUT_GAP = 0.025
 """How far apart, in distances of the outer eye corners, the mesh sees the inner lips of a mouth that is shut."""
 
@@ -88,7 +95,9 @@ def relax_mesh(mesh: Floats, strength: float = 1.0) -> Floats:
     mirror, flip = network["mirror"], np.array([-1, 1, 1])
     there = _displacement(upright, network)
     mirrored = _displacement(upright[mirror] * flip, network)[mirror] * flip
-    return (_shut(upright, upright + strength * (there + mirrored) / 2) - shift) @ turn / scale
+    rested = _shut(upright, upright + strength * _decided((there + mirrored) / 2))
+    placed: Floats = (rested - shift) @ turn / scale
+    return placed
 
 
 def similarity_in_space(points: Floats, onto: Floats, weights: Floats) -> tuple[float, Floats, Floats]:
@@ -111,6 +120,14 @@ def _displacement(upright: Floats, network: dict[str, NDArray[Any]]) -> Floats:
     amounts = (hidden @ network["last"]).sum(axis=(0, 1)) + features @ network["linear"] + network["last_bias"]  # (O,)
     displacement: Floats = (amounts @ network["outputs"]).reshape(-1, 3)
     return displacement
+
+
+def _decided(displacement: Floats) -> Floats:
+    """The displacement, none where it is so small that faces at rest have it too."""
+    lengths = np.sort(np.linalg.norm(displacement[:, :2], axis=1))
+    share = np.clip((lengths[-MOST_MOVED:].mean() - STILL) / (MOVING - STILL), 0, 1)
+    decided: Floats = GAIN * share**2 * (3 - 2 * share) * displacement
+    return decided
 
 
 def _swish(values: Floats) -> Floats:

@@ -18,7 +18,7 @@ def mesh_in(name: str) -> Floats:
     photograph = read_photograph(PHOTOS / name)
     found = make_detector()(photograph)[0].mesh
     assert found is not None
-    return steady_mesh(photograph, found)
+    return steady_mesh(photograph, found.astype(np.float64))
 
 
 def eyes_apart(mesh: Floats) -> float:
@@ -54,7 +54,7 @@ def test_strength_scales_the_motion_of_the_cheeks(smile: Floats) -> None:
 
 @pytest.mark.parametrize("strength", [-0.1, 1.6, float("nan")])
 def test_a_strength_out_of_range_is_refused(smile: Floats, strength: float) -> None:
-    with pytest.raises(StrengthError, match="between 0 and 1.5"):
+    with pytest.raises(StrengthError, match=r"between 0 and 1\.5"):
         relax_mesh(smile, strength)
 
 
@@ -95,7 +95,7 @@ def test_smiles_come_nearer_to_the_true_rest(measure: object) -> None:
 def test_faces_at_rest_hardly_move() -> None:
     for subject in LONDON:
         rest = mesh_in(f"london_{subject}_neutral.jpg")
-        assert np.abs(relax_mesh(rest) - rest)[:, :2].mean() < 0.012 * eyes_apart(rest)
+        assert np.abs(relax_mesh(rest) - rest)[:, :2].mean() < 0.004 * eyes_apart(rest)
 
 
 def test_an_old_print_is_relaxed_too() -> None:
