@@ -1,4 +1,4 @@
-"""Meshes made upright, and pairs of one person's upright shapes, with an expression and at rest: for recipes/relax.py."""
+"""Upright meshes, and pairs of one person's shapes with an expression and at rest, for recipes/relax.py."""
 
 from __future__ import annotations
 
