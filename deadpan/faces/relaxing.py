@@ -29,6 +29,13 @@ UPPER_EDGE, LOWER_EDGE = [185, 40, 39, 37, 0, 267, 269, 270, 409], [146, 91, 181
 INTO_LIPS, CLOSED_BY = 0.2, 0.06
 """Share of the lips' height that is taken for teeth where a mouth closes by CLOSED_BY or more eye distances."""
 
+MOST_MOVED, STILL, MOVING = 60, 0.008, 0.02
+"""A face whose MOST_MOVED points would be moved by STILL on average is left as it is, from MOVING on moved wholly."""
+
+GAIN = 1.2
+"""The face mesh reports less of a motion than there is. Of the error of a smile's width 29 % was left with 1.0 and
+25 % with 1.2 and 1.3, on 30 people of the London Set, by networks that had not trained on them."""
+
 SHUT_GAP = 0.025
 """How far apart, in distances of the outer eye corners, the mesh sees the inner lips of a mouth that is shut."""
 
@@ -61,8 +68,13 @@ def relax_face(photograph: RGB, mesh: Floats, strength: float = 1.0) -> tuple[RG
     """
     steady = steady_mesh(photograph, mesh)
     relaxed = relax_mesh(steady, strength)
-    found = motion(without_teeth(steady, relaxed), relaxed, _network()["triangles"], *photograph.shape[:2])
+    found = motion(without_teeth(steady, relaxed), relaxed, triangles(), *photograph.shape[:2])
     return moved(photograph, found), RelaxedFace(steady, relaxed, found)
+
+
+def triangles() -> NDArray[np.int64]:
+    """(T, 3): the triangles between the points of `warping.with_ring`; an open mouth has some of its own."""
+    return _network()["triangles"]
 
 
 def steady_mesh(photograph: RGB, mesh: Floats) -> Floats:
@@ -83,7 +95,9 @@ def relax_mesh(mesh: Floats, strength: float = 1.0) -> Floats:
     mirror, flip = network["mirror"], np.array([-1, 1, 1])
     there = _displacement(upright, network)
     mirrored = _displacement(upright[mirror] * flip, network)[mirror] * flip
-    return (_shut(upright, upright + strength * (there + mirrored) / 2) - shift) @ turn / scale
+    rested = _shut(upright, upright + strength * _decided((there + mirrored) / 2))
+    placed: Floats = (rested - shift) @ turn / scale
+    return placed
 
 
 def similarity_in_space(points: Floats, onto: Floats, weights: Floats) -> tuple[float, Floats, Floats]:
@@ -106,6 +120,14 @@ def _displacement(upright: Floats, network: dict[str, NDArray[Any]]) -> Floats:
     amounts = (hidden @ network["last"]).sum(axis=(0, 1)) + features @ network["linear"] + network["last_bias"]  # (O,)
     displacement: Floats = (amounts @ network["outputs"]).reshape(-1, 3)
     return displacement
+
+
+def _decided(displacement: Floats) -> Floats:
+    """The displacement, none where it is so small that faces at rest have it too."""
+    lengths = np.sort(np.linalg.norm(displacement[:, :2], axis=1))
+    share = np.clip((lengths[-MOST_MOVED:].mean() - STILL) / (MOVING - STILL), 0, 1)
+    decided: Floats = GAIN * share**2 * (3 - 2 * share) * displacement
+    return decided
 
 
 def _swish(values: Floats) -> Floats:
