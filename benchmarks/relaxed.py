@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 from deadpan import Predictor
 from deadpan.faces.alignment import TEMPLATE, alignment, margin_size, similarity
 from deadpan.faces.face import Detector, Face
-from deadpan.faces.landmarks import main_face
+from deadpan.faces.landmarks import main_face, mesh_of
 from deadpan.faces.photographs import read_photograph
-from deadpan.faces.relaxing import mesh_of, steady_mesh
+from deadpan.faces.relaxing import steady_mesh
 from deadpan.files import write_png
 from deadpan.pixels import RGB
 from deadpan.prediction.relaxing import relax_photograph

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from deadpan.faces.detection import WholePicture, make_detector
+from deadpan.faces.landmarks import mesh_of
 from deadpan.faces.networks import Floats
 from deadpan.faces.photographs import read_photograph
-from deadpan.faces.relaxing import StrengthError, mesh_of, relax_face, relax_mesh, similarity_in_space, steady_mesh
+from deadpan.faces.relaxing import StrengthError, relax_face, relax_mesh, similarity_in_space, steady_mesh
 from tests.support.photos import PHOTOS
 
 LONDON = ("006", "107", "119", "137")
