@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import time
 import warnings
 from collections import Counter, deque
@@ -25,6 +24,7 @@ from deadpan.faces.alignment import Alignment, margin_size
 from deadpan.faces.detection import DEFAULT_DETECTOR, make_detector
 from deadpan.faces.face import Detector
 from deadpan.files import replacing
+from deadpan.jobs import cores
 from deadpan.preparation.sample import Skipped, prepare_sample
 from deadpan.preparation.table import FORMAT, prepared_schema
 
@@ -78,7 +78,7 @@ def prepare(
         "alignment": alignment,
     }
     work = partial(_prepare_chunk, size=image_size, detector=detector, alignment=alignment)
-    results = _chunks(samples, work, workers or _cores())
+    results = _chunks(samples, work, workers or cores())
     with replacing(out) as unfinished:
         counts, skipped = _write(results, unfinished, about, len(samples), console or Console(stderr=True))
         if not counts["faces"]:
@@ -88,10 +88,6 @@ def prepare(
     reasons = dict(Counter(skip.reason for skip in skipped))
     report = (counts["faces"], counts["twins"], counts["meshless"])
     return PreparationReport(dataset, out, *report, reasons, time.perf_counter() - begun)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 # --- many samples, over processes ------------------------------------------------------------------------------------
