@@ -14,7 +14,7 @@ from deadpan.datasets.folders import SPLITS
 from deadpan.datasets.listing import VIDEOS, files_below, summary
 from deadpan.datasets.sample import Facts, Sample, VideoFrame, expression_named, one_hot
 from deadpan.expressions import EXPRESSIONS as EXPRESSIONS
-from deadpan.faces.video import frame_count
+from deadpan.faces.video import measure_videos
 
 FACTS = Facts(
     title="videos of your own in class folders",
@@ -37,7 +37,12 @@ def read(root: Path, step: int = STEP) -> list[Sample]:
     shown = defaultdict(set)
     for clip in clips:
         shown[clip.stem].add(clip.expression)
-    return [sample for clip in clips for sample in clip.samples(step, named=len(shown[clip.stem]) > 1)]
+    counts = [facts.frames for facts in measure_videos([clip.path for clip in clips])]
+    return [
+        sample
+        for clip, count in zip(clips, counts, strict=True)
+        for sample in clip.samples(range(0, max(count, 1), step), named=len(shown[clip.stem]) > 1)
+    ]
 
 
 class _Clip:
@@ -53,8 +58,8 @@ class _Clip:
         self.person = folders[1] if len(folders) > 1 else ""
         self.stem = path.stem
 
-    def samples(self, step: int, named: bool) -> list[Sample]:
-        """Its frames; a video that cannot be opened gives frame 0, so that it is reported and not forgotten."""
+    def samples(self, indices: range, named: bool) -> list[Sample]:
+        """Its frames; a video that cannot be opened has frame 0 alone, so that it is reported and not forgotten."""
         return [
             Sample(
                 VideoFrame(self.path, index),
@@ -65,5 +70,5 @@ class _Clip:
                 frame=index,
                 split=self.split,
             )
-            for index in range(0, max(frame_count(self.path), 1), step)
+            for index in indices
         ]

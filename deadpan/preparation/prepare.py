@@ -19,13 +19,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from deadpan import datasets
+from deadpan.datasets.pictures import runs
 from deadpan.datasets.sample import Sample
 from deadpan.faces.alignment import Alignment, margin_size
 from deadpan.faces.detection import DEFAULT_DETECTOR, make_detector
 from deadpan.faces.face import Detector
 from deadpan.files import replacing
 from deadpan.jobs import cores
-from deadpan.preparation.sample import Skipped, prepare_sample
+from deadpan.preparation.sample import Skipped, prepare_samples
 from deadpan.preparation.table import FORMAT, prepared_schema
 
 CHUNK = 64  # samples a worker gets at once: 0.2 to 3 s of work, and at most 64 decoded rows on their way back
@@ -100,13 +101,27 @@ def _detector(name: str) -> Detector:
 
 
 def _prepare_chunk(chunk: list[Sample], size: int, detector: str, alignment: Alignment) -> Results:
-    find = _detector(detector)
-    return [prepare_sample(sample, size, find, alignment) for sample in chunk]
+    return prepare_samples(chunk, size, _detector(detector), alignment)
+
+
+def _split(samples: Sequence[Sample]) -> Iterator[list[Sample]]:
+    """Chunks of about CHUNK samples; the frames of one video stay together, so that one worker decodes it once."""
+    chunk: list[Sample] = []
+    for video, group in runs(samples):
+        step = CHUNK if video is None else len(group)
+        for start in range(0, len(group), step):
+            part = group[start : start + step]
+            if chunk and len(chunk) + len(part) > CHUNK:
+                yield chunk
+                chunk = []
+            chunk = chunk + part
+    if chunk:
+        yield chunk
 
 
 def _chunks(samples: Sequence[Sample], work: Callable[[list[Sample]], Results], workers: int) -> Iterator[Results]:
     """The results in the order of the samples, with at most four chunks per worker in memory."""
-    chunks = (list(samples[start : start + CHUNK]) for start in range(0, len(samples), CHUNK))
+    chunks = _split(samples)
     if workers == 1 or len(samples) <= CHUNK:
         threads = cv2.getNumThreads()
         try:
