@@ -8,6 +8,7 @@ pixel geometry (a path, or bytes in Parquet). Every further column is kept as an
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,8 @@ def _parquet_rows(table: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         file = pq.ParquetFile(table)
         _check_columns(file.schema_arrow.names, table)
         rows = (row for batch in file.iter_batches(batch_size=1024) for row in batch.to_pylist())
-        yield from enumerate(rows, start=1)
+        for number, row in enumerate(rows, start=1):
+            yield number, {key: None if _unknown(value) else value for key, value in row.items()}
     except (pa.ArrowInvalid, OSError) as error:
         raise DatasetError(f"{table} is not a readable Parquet file: {error}") from error
 
@@ -100,6 +102,11 @@ def _sample(row: Mapping[str, Any], table: Path, number: int) -> Sample:
 
 def _text(value: Any) -> str:
     return "" if value is None else str(value)
+
+
+def _unknown(value: Any) -> bool:
+    """Whether a cell of a Parquet table is empty: pandas writes NaN there."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def _picture(given: str | bytes, table: Path) -> Path | bytes:

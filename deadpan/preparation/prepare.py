@@ -26,8 +26,8 @@ from deadpan.faces.detection import DEFAULT_DETECTOR, make_detector
 from deadpan.faces.face import Detector
 from deadpan.files import replacing
 from deadpan.jobs import cores
+from deadpan.preparation.contents import FORMAT, prepared_schema
 from deadpan.preparation.sample import Skipped, prepare_samples
-from deadpan.preparation.table import FORMAT, prepared_schema
 
 CHUNK = 64  # samples a worker gets at once: 0.2 to 3 s of work, and at most 64 decoded rows on their way back
 

@@ -63,3 +63,14 @@ def test_csv_says_what_is_wrong(text: str, complaint: str, tmp_path: Path) -> No
     (tmp_path / "manifest.csv").write_text(text)
     with pytest.raises(DatasetError, match=complaint):
         read("csv", tmp_path / "manifest.csv")
+
+
+def test_csv_takes_nan_of_a_parquet_table_for_unknown(tmp_path: Path) -> None:
+    path = tmp_path / "faces.parquet"
+    row = {"image": b"x", "expression": "fear", "name": "a", "subject": float("nan"), "age": float("nan")}
+    pq.write_table(pa.Table.from_pylist([row]), path)
+    (sample,) = read("csv", path)
+    assert (sample.subject, sample.attributes) == ("", {})
+    pq.write_table(pa.Table.from_pylist([row | {"expression": None}, row]), path)
+    with pytest.raises(DatasetError, match=r"row 1: .*None.* is not an expression"):
+        read("csv", path)

@@ -113,3 +113,15 @@ def test_ferplus_files_that_do_not_belong_together(tmp_path: Path) -> None:
     (tmp_path / "fer2013new.csv").unlink()
     with pytest.raises(DatasetError, match=r"fer2013new.csv does not exist; .*microsoft/FERPlus"):
         read("ferplus", tmp_path)
+
+
+@pytest.mark.parametrize("value", [-1, None, float("nan"), 2.5, "many"])
+def test_ferplus_votes_that_are_none_name_the_row(value: Any, tmp_path: Path) -> None:
+    path = tmp_path / "ferplus.parquet"
+    write_ferplus_parquet(path)
+    table = pq.read_table(path)
+    votes = [2, value, *[0] * (len(table) - 2)]
+    column = pa.array(list(map(str, votes)) if value == "many" else votes)
+    pq.write_table(table.set_column(table.schema.get_field_index("votes_fear"), "votes_fear", column), path)
+    with pytest.raises(DatasetError, match=r"ferplus.parquet, row 2: votes must be whole numbers from 0, got 4, 0, "):
+        read("ferplus", path)

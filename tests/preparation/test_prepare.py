@@ -48,10 +48,14 @@ TARGET = (1.0, *[0.0] * (len(EXPRESSIONS) - 1))
 def prepare_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., PreparationReport]:
     """Prepare a hand-made list of samples into OUT.parquet."""
 
-    def run(samples: list[Sample], *, image_size: int = 64, workers: int = 1) -> PreparationReport:
+    def run(
+        samples: list[Sample], *, image_size: int = 64, workers: int = 1, alignment: Alignment = "mesh"
+    ) -> PreparationReport:
         monkeypatch.setitem(DATASETS, "given", Dataset(lambda root: samples, EXPRESSIONS, DATASETS["csv"].facts))
         quiet = Console(file=StringIO())
-        return prepare("given", tmp_path, tmp_path / "out.parquet", image_size, workers=workers, console=quiet)
+        return prepare(
+            "given", tmp_path, tmp_path / "out.parquet", image_size, workers=workers, alignment=alignment, console=quiet
+        )
 
     return run
 
@@ -272,7 +276,7 @@ def test_a_video_is_decoded_once_for_all_its_frames(
     video = VIDEOS / "variable_rate.mp4"
     wanted = [43, *range(43), 99]
     frames = [Sample(VideoFrame(video, n), f"frame {n}", TARGET, frame=n, cropped=True) for n in wanted]
-    report = prepare_samples([*crops(40), *frames, *crops(3)[2:]])
+    report = prepare_samples([*crops(40), *frames, *crops(3)[2:]], alignment="five")
     assert (report.kept, report.reasons) == (40 + 44 + 1, {"unreadable picture": 1})
     assert len(opened) == 1
     table = read_table(tmp_path / "out.parquet", None)
