@@ -27,6 +27,7 @@ FACTS = Facts(
     tree="VideoFlash/1001_DFA_ANG_XX.flv\nVideoDemographics.csv (optional)",
     neutral="the same actor's neutral clips",
     counts={"subjects": 91, "sequences": 7441, "pictures": 7441},  # 7,442 clips less the one that is left out
+    on_purpose={"the clip with every emotion": r"1064_IEO_DIS_MD"},
 )
 CODES = {
     "NEU": "neutral",

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from deadpan.datasets.sample import DatasetError, Facts, Sample, check_names, expression_named, one_hot
+from deadpan.datasets.sample import Classes, DatasetError, Facts, Sample, check_names, expression_named, one_hot
 from deadpan.expressions import EXPRESSIONS as EXPRESSIONS
 
 FACTS = Facts(
@@ -23,18 +23,24 @@ FACTS = Facts(
     terms="the user's own; see the owner of the pictures",
     tree="TABLE.csv or TABLE.parquet with columns path (or image) and expression, or a folder with manifest.csv",
     neutral="the column neutral, or other pictures of the subject",
+    on_purpose={"pictures that the table does not list": r""},
 )
 
 KNOWN = frozenset({"path", "image", "expression", "subject", "sequence", "frame", "split", "name", "neutral"})
 
 
-def read(root: Path) -> list[Sample]:
-    """Every row of the table at `root`; DatasetError for absent columns, unknown expressions or repeated names."""
+def read(root: Path, classes: Classes | None = None) -> list[Sample]:
+    """Every row of the table at `root`; `classes` says what other words or numbers in `expression` mean.
+
+    DatasetError for absent columns, unknown expressions or repeated names.
+    """
     table = root / "manifest.csv" if root.is_dir() else root
     if not table.is_file():
         raise DatasetError(f"{table} does not exist; expected a CSV or Parquet file with columns path and expression")
     rows = _parquet_rows(table) if table.suffix.lower() in {".parquet", ".pq"} else _csv_rows(table)
-    samples = [_sample(row, table, number) for number, row in rows]
+    meanings = classes or {}
+    left = ((number, row) for number, row in rows if meanings.get(str(row["expression"]), "") is not None)
+    samples = [_sample(row, table, number, meanings) for number, row in left]
     if not samples:
         raise DatasetError(f"{table} has no rows")
     check_names(samples, table)
@@ -78,7 +84,7 @@ def _check_columns(columns: Any, table: Path) -> None:
         raise DatasetError(f"{table} lacks the column expression; it has {', '.join(columns)}")
 
 
-def _sample(row: Mapping[str, Any], table: Path, number: int) -> Sample:
+def _sample(row: Mapping[str, Any], table: Path, number: int, classes: Classes) -> Sample:
     where = f"{table}, row {number}"
     given = row["image"] if row.get("image") else row.get("path")
     if not given:
@@ -87,10 +93,11 @@ def _sample(row: Mapping[str, Any], table: Path, number: int) -> Sample:
     frame = _text(row.get("frame")) or "-1"
     if not frame.lstrip("-").isdigit():
         raise DatasetError(f"{where}: frame must be a whole number, got {frame!r}")
+    word = str(row["expression"]).strip()
     return Sample(
         picture=_picture(given, table),
         name=name,
-        target=one_hot(expression_named(str(row["expression"]), where), EXPRESSIONS),
+        target=one_hot(classes.get(word) or expression_named(word, where), EXPRESSIONS),
         subject=_text(row.get("subject")),
         sequence=_text(row.get("sequence")),
         frame=int(frame),

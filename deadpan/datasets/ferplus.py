@@ -16,9 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
-import numpy as np
-
+from deadpan.datasets.pixel_table import USAGES, encoded
 from deadpan.datasets.sample import DatasetError, Facts, Sample
 from deadpan.expressions import EXPRESSIONS as EXPRESSIONS
 
@@ -35,8 +33,6 @@ FACTS = Facts(
     neutral="none",
 )
 BALLOT = (*EXPRESSIONS, "unknown", "nf")
-SPLITS = {"Training": "train", "PublicTest": "public_test", "PrivateTest": "private_test"}
-SIDE = 48  # pixels of a FER2013 picture
 
 
 class Ballot(NamedTuple):
@@ -123,14 +119,12 @@ def _distribution(root: Path) -> Iterator[Ballot]:
 
 
 def _row(picture: dict[str, str], ballot: dict[str, str], where: str) -> Ballot:
-    if picture["Usage"] != ballot["Usage"] or ballot["Usage"] not in SPLITS:
+    if picture["Usage"] != ballot["Usage"] or ballot["Usage"] not in USAGES:
         raise ValueError(f"{where}: usage {picture['Usage']!r} against {ballot['Usage']!r}")
-    pixels = np.array((picture["pixels"] or "").split(), dtype=np.uint8)
-    if pixels.size != SIDE * SIDE:
-        raise ValueError(f"{where}: {pixels.size} pixels instead of {SIDE * SIDE}")
-    encoded = cv2.imencode(".png", pixels.reshape(SIDE, SIDE), [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
     votes = _votes([ballot["NF" if word == "nf" else word] for word in BALLOT], where)
-    return Ballot(Path(ballot["Image name"]).stem, SPLITS[ballot["Usage"]], encoded, votes)
+    return Ballot(
+        Path(ballot["Image name"]).stem, USAGES[ballot["Usage"]], encoded(picture["pixels"] or "", where), votes
+    )
 
 
 def _votes(values: Sequence[Any], where: str) -> tuple[int, ...]:

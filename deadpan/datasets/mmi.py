@@ -40,6 +40,7 @@ FACTS = Facts(
     ),
     neutral="the first frame of every video",
     confirmed=False,
+    on_purpose={"no basic emotion, or in profile": r"(^|/)S\d+-\d+\.\w+$"},
 )
 CODES = dict(enumerate(("anger", "disgust", "fear", "happiness", "sadness", "surprise"), start=1))
 VIEWS = {"0": "frontal", "1": "profile", "2": "both"}

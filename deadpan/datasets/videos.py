@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections import defaultdict
 from pathlib import Path
 
-from deadpan.datasets.folders import SPLITS
-from deadpan.datasets.listing import VIDEOS, files_below, summary
-from deadpan.datasets.sample import Facts, Sample, VideoFrame, expression_named, one_hot
+from deadpan.datasets.listing import VIDEOS, files_below, split_named, summary
+from deadpan.datasets.sample import Classes, Facts, Sample, VideoFrame, expression_named, one_hot
 from deadpan.expressions import EXPRESSIONS as EXPRESSIONS
 from deadpan.faces.video import measure_videos
 
@@ -27,11 +26,15 @@ FACTS = Facts(
 STEP = 10  # frames: a third of a second at 30 per second
 
 
-def read(root: Path, step: int = STEP) -> list[Sample]:
-    """Every `step`-th frame of every video below `root`; DatasetError for a folder that is no expression, or none."""
+def read(root: Path, step: int = STEP, classes: Classes | None = None) -> list[Sample]:
+    """Every `step`-th frame of every video below `root`; `classes` says what folders of other names mean.
+
+    DatasetError for a folder that is no expression, or if there is no video.
+    """
     if step < 1:
         raise ValueError(f"step must be at least 1 frame, got {step}")
-    clips = [_Clip(path, root) for path in files_below(root, VIDEOS)]
+    every = [_Clip(path, root, classes or {}) for path in files_below(root, VIDEOS)]
+    clips = [clip for clip in every if clip.expression]
     if not clips:
         raise FACTS.absent(root, summary(root))
     shown = defaultdict(set)
@@ -48,13 +51,14 @@ def read(root: Path, step: int = STEP) -> list[Sample]:
 class _Clip:
     """One video and what its place says."""
 
-    def __init__(self, path: Path, root: Path) -> None:
+    def __init__(self, path: Path, root: Path, classes: Classes) -> None:
         self.path, self.name = path, path.relative_to(root).as_posix()
         folders = list(path.relative_to(root).parts[:-1])
-        self.split = folders.pop(0) if folders and folders[0].lower() in SPLITS else ""
+        self.split = folders.pop(0) if folders and split_named(folders[0]) else ""
         if not folders:
             raise FACTS.absent(root, f"{self.name} lies in no folder of an expression")
-        self.expression = expression_named(folders[0], f"folder of {path}")
+        word = folders[0]
+        self.expression = classes[word] if word in classes else expression_named(word, f"folder of {path}")
         self.person = folders[1] if len(folders) > 1 else ""
         self.stem = path.stem
 
@@ -64,7 +68,7 @@ class _Clip:
             Sample(
                 VideoFrame(self.path, index),
                 f"{self.name}#{index}",
-                one_hot(self.expression, EXPRESSIONS),
+                one_hot(self.expression or "", EXPRESSIONS),
                 subject=self.person or (self.stem if named else ""),
                 sequence=self.name,
                 frame=index,

@@ -7,7 +7,7 @@ import multiprocessing
 import time
 import warnings
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from deadpan import datasets
+from deadpan.datasets.findings import Finding, cut_short, left_out, repeated
 from deadpan.datasets.pictures import runs
 from deadpan.datasets.sample import Sample
 from deadpan.faces.alignment import Alignment, margin_size
@@ -49,13 +50,15 @@ def prepare(
     *,
     all_frames: bool = False,
     alignment: Alignment = "mesh",
+    settings: Mapping[str, Any] | None = None,
 ) -> PreparationReport:
     """Write the data set at `root` to the Parquet file `out`, as aligned faces for networks of `image_size` pixels.
 
     Pictures that cannot be used are listed in OUT.skipped.jsonl with the reason. `workers` processes share the work
     (None: one per core; 1: none but this one); the file is the same for any number. It appears only when complete.
     `alignment` "five" aligns by eyes, nose tip and mouth corners, as the models of 0.1 want it.
-    `all_frames` takes whole sequences instead of their first and peak frames.
+    `all_frames` takes whole sequences instead of their first and peak frames; `settings` are those of the data set's
+    reader. The report names what the reader left out and pictures that occur twice.
     DatasetError for an unreadable data set or when no face is left, ValueError for settings out of range.
     """
     out = Path(out)
@@ -67,7 +70,9 @@ def prepare(
         raise ValueError(f"at least one worker is needed, got {workers}")
     begun = time.perf_counter()
     make_detector(detector)  # an unknown detector is an error here, not in a worker
-    samples = datasets.read(dataset, Path(root), all_frames=all_frames)
+    samples = datasets.read(dataset, Path(root), all_frames=all_frames, **(settings or {}))
+    facts = datasets.DATASETS[dataset].facts
+    findings = [*left_out(samples, Path(root), facts), *repeated(samples), *cut_short(samples)]
     expressions = datasets.DATASETS[dataset].expressions
     about = {
         "format": FORMAT,
@@ -88,7 +93,7 @@ def prepare(
         _write_skipped(skipped_path(out), skipped)
     reasons = dict(Counter(skip.reason for skip in skipped))
     report = (counts["faces"], counts["twins"], counts["meshless"])
-    return PreparationReport(dataset, out, *report, reasons, time.perf_counter() - begun)
+    return PreparationReport(dataset, out, *report, reasons, findings, time.perf_counter() - begun)
 
 
 # --- many samples, over processes ------------------------------------------------------------------------------------
@@ -214,7 +219,13 @@ class PreparationReport:
     twins: int  # of the kept ones, those with a neutral twin
     meshless: int  # of the kept ones, those whose mesh is not trusted: aligned by what else is known
     reasons: dict[str, int]  # why pictures were skipped, and how many
+    findings: list[Finding]  # what the reader left out, and pictures that occur twice
     seconds: float
+
+    @property
+    def complete(self) -> bool:
+        """Whether every picture of the data set was used and none occurs twice."""
+        return not self.skipped and all(finding.intended for finding in self.findings)
 
     @property
     def skipped(self) -> int:
@@ -229,4 +240,5 @@ class PreparationReport:
         if self.meshless:
             lines.append(f"  {self.meshless:,} without a trusted mesh: aligned by five landmarks, or as they are")
         lines += [f"  skipped {count:,}: {reason}" for reason, count in sorted(self.reasons.items())]
-        return "\n".join(lines + ([f"  each in {skipped_path(self.out)}"] if self.reasons else []))
+        lines += [f"  each in {skipped_path(self.out)}"] if self.reasons else []
+        return "\n".join([*lines, *(f"  {finding}" for finding in self.findings)])

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from deadpan.datasets.findings import is_blank
 from deadpan.datasets.pictures import read_pictures
 from deadpan.datasets.sample import Sample
 from deadpan.faces.alignment import Alignment, warp
@@ -40,6 +41,8 @@ def prepare_sample(
         twin = None if sample.twin is None else read_photograph(sample.twin)
     except PhotographError as error:
         return Skipped(sample.name, "unreadable picture", str(error))
+    if is_blank(photograph):
+        return Skipped(sample.name, "picture of one colour", "nothing can be seen in it")
     if twin is not None and twin.shape != photograph.shape:
         sizes = " and ".join(f"{picture.shape[1]} x {picture.shape[0]}" for picture in (photograph, twin))
         return Skipped(sample.name, "twin of another size", sizes)

@@ -93,3 +93,35 @@ def test_affectnet_damaged_npy(content: object, tmp_path: Path) -> None:
         annotation.write_bytes(content)
     with pytest.raises(DatasetError, match=r"5_exp.npy: (expected one expression code|the expression must be a code)"):
         affectnet.read(tmp_path)
+
+
+@pytest.mark.parametrize(("above", "sets"), [("AffectNet", ("train_set", "val_set")), ("a/b", ("Train", "validation"))])
+def test_affectnet_npy_at_any_depth(above: str, sets: tuple[str, str], tmp_path: Path) -> None:
+    for number, folder in enumerate(sets):
+        put(tmp_path / above, f"{folder}/images/{number}.jpg")
+        write_npy(tmp_path / above, f"{folder}/annotations/{number}_exp.npy", str(number))
+    samples = affectnet.read(tmp_path)
+    found = labels(samples, affectnet.EXPRESSIONS)
+    assert found == {f"{above}/{sets[0]}/images/0.jpg": "neutral", f"{above}/{sets[1]}/images/1.jpg": "happiness"}
+    assert [sample.split for sample in samples] == ["train", "validation"]
+
+
+@pytest.mark.parametrize("columns", [",pth,label,relFCs", "n,Path,Emotion,x"])
+def test_affectnet_with_one_table_of_labels(columns: str, tmp_path: Path) -> None:
+    put(tmp_path / "archive", "anger/image0.jpg", "surprise/image1.png", "contempt/image2.jpg")
+    rows = ["0,anger/image0.jpg,anger,0.9", "1,elsewhere/image1.png,surprise,0.8", "2,contempt/image2.jpg,7,0.7"]
+    table = tmp_path / "archive" / "labels.csv"
+    table.write_text("\n".join([columns, *rows, "3,anger/gone.jpg,fear,1"]) + "\n")
+    samples = affectnet.read(tmp_path)
+    assert labels(samples, affectnet.EXPRESSIONS) == {
+        "anger/image0.jpg": "anger",
+        "surprise/image1.png": "surprise",
+        "contempt/image2.jpg": "contempt",
+    }
+    assert all(sample.cropped for sample in samples)
+    table.write_text(f"{columns}\n0,anger/image0.jpg,bored,1\n")
+    with pytest.raises(DatasetError, match=r"labels.csv, line 2: the expression must be .* got 'bored'"):
+        affectnet.read(tmp_path)
+    table.write_text("a,b\n1,2\n")
+    with pytest.raises(DatasetError, match=r"labels.csv: expected columns such as pth and label, it has a, b"):
+        affectnet.read(tmp_path)

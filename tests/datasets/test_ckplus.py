@@ -8,7 +8,7 @@ import pytest
 
 from deadpan.datasets import ckplus
 from deadpan.datasets.sample import DatasetError
-from tests.support.data_trees import expression_of, touch
+from tests.support.data_trees import expression_of, put, touch
 
 
 def write_ckplus(root: Path) -> None:
@@ -93,3 +93,65 @@ def test_ckplus_counts_are_those_of_the_paper() -> None:
     counts = ckplus.FACTS.counts
     expressive = sum(counts[name] for name in ckplus.EXPRESSIONS[1:])
     assert expressive == 3 * counts["sequences"] == 981 and counts["pictures"] == 981 + counts["neutral"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        (
+            "extended-cohn-kanade-images/cohn-kanade-images",
+            "Emotion_labels/Emotion",
+            "Landmarks/Landmarks",
+            "FACS_labels/FACS",
+        ),
+        ("CK+/Images", "CK+/emotions", "CK+/landmark", "CK+/facs"),
+        ("data/cohn_kanade_images", "data/labels", "points", "au"),
+    ],
+)
+def test_ckplus_with_renamed_folders(names: tuple[str, ...], tmp_path: Path) -> None:
+    write_ckplus(tmp_path / "whole")
+    root = tmp_path / "copy"
+    for old, new in zip(("cohn-kanade-images", "Emotion", "Landmarks", "FACS"), names, strict=True):
+        (root / new).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "whole" / old).rename(root / new)
+    peak = ckplus.read(root)[3]
+    assert peak.name == "S005/001/S005_001_00000006.png" and peak.landmarks is not None
+    assert peak.attributes == {"part": "peak", "phase": 1.0, "AU09": 4.0, "AU17": 0.0}
+
+
+def test_ckplus_prefers_the_pictures_of_the_owner(tmp_path: Path) -> None:
+    write_ckplus(tmp_path)
+    touch(tmp_path, *(f"aligned/S005/001/S005_001_{number:08d}.png" for number in range(1, 90)))
+    assert {str(sample.picture).split("/")[-4] for sample in ckplus.read(tmp_path)} == {"cohn-kanade-images"}
+
+
+@pytest.mark.parametrize("above", ["CK+48", "archive/CK+48", "ck/train"])
+def test_ckplus_48_tells_people_and_sequences_by_its_names(above: str, tmp_path: Path) -> None:
+    put(tmp_path / above, "anger/S010_004_00000017.png", "anger/S010_004_00000018.png", "happy/S011_006_00000011.png")
+    put(tmp_path / above, "Surprise/S010_001_00000014.jpg", "contempt/other.png")
+    samples = ckplus.read(tmp_path)
+    found = {(s.subject, s.sequence, s.frame, expression_of(s, ckplus.EXPRESSIONS)) for s in samples}
+    assert found == {
+        ("S010", "S010/004", 17, "anger"),
+        ("S010", "S010/004", 18, "anger"),
+        ("S011", "S011/006", 11, "happiness"),
+        ("S010", "S010/001", 14, "surprise"),
+    }
+    assert all(sample.cropped and sample.attributes == {"part": "peak"} for sample in samples)
+
+
+def test_ckplus_extended_table(tmp_path: Path) -> None:
+    pixels = " ".join(["7"] * 48 * 48)
+    rows = [f"{code},{pixels},{usage}" for code, usage in ((6, "Training"), (7, "PublicTest"), (0, "PrivateTest"))]
+    touch(tmp_path, "archive/ckextended.csv", text="\n".join(["emotion,pixels,Usage", *rows]) + "\n")
+    for root in (tmp_path, tmp_path / "archive" / "ckextended.csv"):
+        samples = ckplus.read(root)
+        assert [expression_of(sample, ckplus.EXPRESSIONS) for sample in samples] == ["neutral", "contempt", "anger"]
+        assert [sample.split for sample in samples] == ["train", "public_test", "private_test"]
+
+
+def test_ckplus_without_emotion_files_says_so(tmp_path: Path) -> None:
+    write_ckplus(tmp_path)
+    (tmp_path / "Emotion").rename(tmp_path.parent / "elsewhere")
+    with pytest.raises(DatasetError, match="holds pictures of sequences, but no emotion file"):
+        ckplus.read(tmp_path)

@@ -74,3 +74,14 @@ def test_csv_takes_nan_of_a_parquet_table_for_unknown(tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_pylist([row | {"expression": None}, row]), path)
     with pytest.raises(DatasetError, match=r"row 1: .*None.* is not an expression"):
         read("csv", path)
+
+
+def test_csv_with_numbers_for_expressions(tmp_path: Path) -> None:
+    (tmp_path / "manifest.csv").write_text("path,expression\na.jpg,0\nb.jpg,3\nc.jpg,9\n")
+    with pytest.raises(DatasetError, match=r"row 2: '0' is not an expression; .*--classes"):
+        read("csv", tmp_path)
+    found = read("csv", tmp_path, classes="0=anger 3=happy 9=none")
+    assert {sample.name: expression_of(sample, EXPRESSIONS) for sample in found} == {
+        "a.jpg": "anger",
+        "b.jpg": "happiness",
+    }

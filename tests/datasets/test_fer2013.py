@@ -81,3 +81,27 @@ def test_fer2013_folders(tmp_path: Path) -> None:
     put(tmp_path, "train/contempt/Training_1.jpg")
     with pytest.raises(DatasetError, match="contempt is no class of FER2013"):
         fer2013.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("places", "splits"),
+    [
+        (("images/train/angry/1.jpg", "images/validation/happy/2.jpg"), ["train", "validation"]),
+        (("FER-2013/Training/0/1.png", "FER-2013/PublicTest/3/2.png"), ["train", "public_test"]),
+        (("archive/x/train/0_Angry/a.png", "archive/x/test/3_Happy/b.png"), ["train", "test"]),
+        (("train_set/Anger/a.jfif", "val/Happiness/deeper/b.jpeg"), ["train", "validation"]),
+    ],
+)
+def test_fer2013_copies_in_other_folders(places: tuple[str, str], splits: list[str], tmp_path: Path) -> None:
+    put(tmp_path, *places)
+    samples = fer2013.read(tmp_path)
+    assert list(labels(samples, fer2013.EXPRESSIONS).items()) == list(zip(places, ("anger", "happiness"), strict=True))
+    assert [sample.split for sample in samples] == splits
+
+
+def test_fer2013_table_in_a_folder_of_its_own(tmp_path: Path) -> None:
+    folder = tmp_path / "challenge" / "fer2013"
+    folder.mkdir(parents=True)
+    write_fer2013(folder / "FER2013.csv", (6, PIXELS, "PublicTest"))
+    (sample,) = fer2013.read(tmp_path)
+    assert (sample.split, expression_of(sample, fer2013.EXPRESSIONS)) == ("public_test", "neutral")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from deadpan.cli.main import main
 from deadpan.datasets import oulu
 from deadpan.datasets.sample import DatasetError
 from tests.support.data_trees import expression_of, touch
@@ -61,3 +62,30 @@ def test_oulu_folder_that_is_no_expression(tmp_path: Path) -> None:
     touch(tmp_path, "OriginalImg/VL/Strong/P001/Boredom/000.jpeg")
     with pytest.raises(DatasetError, match=r"Boredom: 'Boredom' is not an expression"):
         oulu.read(tmp_path)
+
+
+def test_oulu_with_only_the_cropped_pictures(tmp_path: Path) -> None:
+    write_oulu(tmp_path, "PreProcess_Img/PreProcess_Img", "_Acropped")
+    samples = oulu.read(tmp_path)
+    assert len(samples) == 11 and all(sample.cropped for sample in samples)
+    assert [sample.name for sample in oulu.read(tmp_path, images="PreProcess_Img")] == [s.name for s in samples]
+    for root in (tmp_path / "PreProcess_Img/PreProcess_Img", tmp_path / "PreProcess_Img/PreProcess_Img/VL_Acropped"):
+        assert len(oulu.read(root)) == 11
+    with pytest.raises(DatasetError, match="it holds PreProcess_Img alone, give --images PreProcess_Img"):
+        oulu.read(tmp_path, images="OriginalImg")
+
+
+def test_oulu_settings_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_oulu(tmp_path)
+    write_oulu(tmp_path, "PreProcess_Img", "_Acropped")
+    chosen = ["--images", "PreProcess_Img", "--camera", "NI", "--light=all", "--last", "1"]
+    main(["data", "check", "oulu", str(tmp_path), *chosen])
+    printed = capsys.readouterr()
+    assert "pictures   12" in printed.out and "NI_Acropped/Dark/P001/Anger/005.jpeg: empty" in printed.err
+    assert main(["data", "check", "oulu", str(tmp_path), "--pose", "left"]) == 2
+    error = capsys.readouterr().err
+    assert 'Unknown option: "--pose"' in error and "--images, --camera, --light, --last" in error
+    assert main(["data", "check", "oulu", str(tmp_path), "--last", "many"]) == 2
+    assert "last must be a whole number, got 'many'" in capsys.readouterr().err
+    assert main(["prepare", "oulu", str(tmp_path), str(tmp_path / "o.parquet"), "--images", "Raw"]) == 2
+    assert "expected images OriginalImg or PreProcess_Img" in capsys.readouterr().err

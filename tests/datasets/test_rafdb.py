@@ -8,7 +8,7 @@ import pytest
 
 from deadpan.datasets import rafdb
 from deadpan.datasets.sample import DatasetError
-from tests.support.data_trees import labels, put
+from tests.support.data_trees import expression_of, labels, put
 
 
 def write_rafdb(root: Path, labels: str | None = None) -> Path:
@@ -64,3 +64,57 @@ def test_rafdb_damaged_annotation_and_no_pictures(tmp_path: Path) -> None:
     (basic / "Image").rename(tmp_path / "elsewhere")
     with pytest.raises(DatasetError, match=r"none of the pictures that list_patition_label.txt lists"):
         rafdb.read(tmp_path)
+
+
+WORDS = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
+
+
+def write_sorted(root: Path) -> None:
+    put(root, *(f"train/{code}/train_0000{code}_aligned.jpg" for code in range(1, 8)), "test/4/test_0001_aligned.jpg")
+
+
+@pytest.mark.parametrize("above", ["", "DATASET", "raf-db/archive/DATASET"])
+def test_rafdb_in_class_folders_without_a_list(above: str, tmp_path: Path) -> None:
+    write_sorted(tmp_path / above)
+    samples = rafdb.read(tmp_path)
+    found = [expression_of(sample, rafdb.EXPRESSIONS) for sample in samples if sample.split == "train"]
+    assert found == list(WORDS)
+    assert [sample.split for sample in samples].count("test") == 1
+    assert all(sample.cropped for sample in samples)
+
+
+def test_rafdb_tables_beside_class_folders_or_instead_of_them(tmp_path: Path) -> None:
+    write_sorted(tmp_path)
+    (tmp_path / "test_labels.csv").write_text("image,label\ntest_0001_aligned.jpg,4\n")
+    assert len(rafdb.read(tmp_path)) == 8
+    (tmp_path / "test_labels.csv").write_text("image,label\ntest_0001_aligned.jpg,5\n")
+    with pytest.raises(DatasetError, match="the table says sadness, the folder happiness"):
+        rafdb.read(tmp_path)
+    put(tmp_path / "flat", "train/a.jpg", "val_set/b.jpg", "train/unlisted.jpg")
+    (tmp_path / "flat" / "labels.csv").write_text("Image,Label\na.jpg,1\nb.jpg,7\n")
+    samples = rafdb.read(tmp_path / "flat")
+    assert labels(samples, rafdb.EXPRESSIONS) == {"train/a.jpg": "surprise", "val_set/b.jpg": "neutral"}
+    assert [sample.split for sample in samples] == ["train", "validation"] and not samples[0].cropped
+
+
+def test_rafdb_basic_one_level_down(tmp_path: Path) -> None:
+    write_rafdb(tmp_path).rename(tmp_path / "raf-basic")
+    assert len(rafdb.read(tmp_path)) == 8
+    (tmp_path / "unpacked").mkdir()
+    (tmp_path / "raf-basic").rename(tmp_path / "unpacked" / "RAF_basic")
+    assert len(rafdb.read(tmp_path)) == 8
+
+
+def test_rafdb_names_the_compound_subset(tmp_path: Path) -> None:
+    write_rafdb(tmp_path)
+    for folder in ("compound", "subset"):
+        put(tmp_path / folder, "Image/aligned/train_00001_aligned.jpg")
+        (tmp_path / folder / "EmoLabel").mkdir()
+        (tmp_path / folder / "EmoLabel" / "list_patition_label.txt").write_text("train_00001.jpg 11\n")
+        with pytest.raises(DatasetError, match="compound subset, eleven compound expressions"):
+            rafdb.read(tmp_path / folder)
+    (tmp_path / "subset" / "EmoLabel" / "list_patition_label.txt").unlink()
+    assert len(rafdb.read(tmp_path)) == 8  # the basic subset beside it
+    put(tmp_path / "sorted", *(f"train/{code}/train_{code}.jpg" for code in (1, 2, 11)))
+    with pytest.raises(DatasetError, match="class folders up to 11: eleven compound expressions"):
+        rafdb.read(tmp_path / "sorted")

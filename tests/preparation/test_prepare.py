@@ -180,7 +180,7 @@ def test_unusable_pictures_are_reported_and_skipped(
     tmp_path: Path, prepare_samples: Callable[..., PreparationReport]
 ) -> None:
     whole = HAPPY.read_bytes()
-    empty = png(np.full((200, 200, 3), 128, np.uint8))
+    empty = png(np.repeat(np.arange(200, dtype=np.uint8), 600).reshape(200, 200, 3))
     good = Sample(HAPPY, "good", TARGET)
     samples = [
         good,
@@ -189,6 +189,7 @@ def test_unusable_pictures_are_reported_and_skipped(
         Sample(empty, "empty", TARGET),
         replace(good, name="bad twin", twin=b"no picture"),
         replace(good, name="small twin", twin=empty),
+        Sample(png(np.full((200, 200, 3), 128, np.uint8)), "grey", TARGET),
         Sample(empty, "flat", TARGET, landmarks=np.zeros((68, 2), np.float32)),
     ]
     report = prepare_samples(samples)
@@ -196,11 +197,12 @@ def test_unusable_pictures_are_reported_and_skipped(
     assert report.reasons == {
         "unreadable picture": 3,
         "no face found": 1,
+        "picture of one colour": 1,
         "twin of another size": 1,
         "landmarks that give no alignment": 1,
     }
     listed = [json.loads(line) for line in skipped_path(report.out).read_text().splitlines()]
-    assert [entry["name"] for entry in listed] == ["cut", "absent", "empty", "bad twin", "small twin", "flat"]
+    assert [entry["name"] for entry in listed] == ["cut", "absent", "empty", "bad twin", "small twin", "grey", "flat"]
     assert "absent.jpg" in listed[1]["detail"]
     assert "skipped 3: unreadable picture" in str(report)
     prepare_samples([good])
@@ -278,7 +280,7 @@ def test_a_video_is_decoded_once_for_all_its_frames(
     frames = [Sample(VideoFrame(video, n), f"frame {n}", TARGET, frame=n, cropped=True) for n in wanted]
     report = prepare_samples([*crops(40), *frames, *crops(3)[2:]], alignment="five")
     assert (report.kept, report.reasons) == (40 + 44 + 1, {"unreadable picture": 1})
-    assert len(opened) == 1
+    assert len(opened) == 2  # to count its frames, and to read them
     table = read_table(tmp_path / "out.parquet", None)
     assert table.names.tolist()[40:-1] == [f"frame {n}" for n in wanted[:-1]]
     shown = [cv2.resize(image, (128, 128)) for image in table.images[40:-1]]
