@@ -1,18 +1,58 @@
-"""Where folds run: one after another, in processes of this machine, or on a Ray cluster; each gets a second chance."""
+"""How many processes a machine has room for, and where folds run: in turn, in processes, or on a Ray cluster."""
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 Work = Callable[[int], None]
 
 ATTEMPTS = 2
+
+
+def cores(root: Path = Path("/")) -> int:
+    """How many processes can compute at once: the cores of this process, or the container's CPU quota if it is less.
+
+    A container with a quota of 1.5 cores sees all cores of its host; it counts as 2. `root` holds Linux's proc and sys.
+    """
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min([usable, *(math.ceil(quota) for quota in _quotas(root))]))
+
+
+def _quotas(root: Path) -> Iterator[float]:
+    """The CPU quotas in cores that control groups set for this process, of its own group and of those above it."""
+    with suppress(OSError, ValueError):
+        for line in (root / "proc/self/cgroup").read_text().splitlines():
+            _, controllers, place = line.split(":", 2)
+            if controllers == "":
+                tree = root / "sys/fs/cgroup"
+            elif "cpu" in controllers.split(","):
+                tree = next(path for name in (controllers, "cpu") if (path := root / "sys/fs/cgroup" / name).is_dir())
+            else:
+                continue
+            own = tree / place.lstrip("/")
+            # inside a container the path is often the host's, and the container's own group is mounted as the tree
+            for group in {tree, *(path for path in (own, *own.parents) if tree in path.parents)}:
+                if (quota := _quota(group)) is not None:
+                    yield quota
+
+
+def _quota(group: Path) -> float | None:
+    """The quota of one control group, as version 2 (cpu.max) or version 1 (cpu.cfs_quota_us) writes it."""
+    with suppress(OSError, ValueError, ZeroDivisionError):
+        if (group / "cpu.max").is_file():
+            quota, period = (group / "cpu.max").read_text().split()
+        else:
+            quota, period = ((group / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        return float(quota) / float(period) if quota.strip() not in ("max", "-1") else None
+    return None
 
 
 def run_folds(

@@ -13,10 +13,14 @@ set -euo pipefail
 ferplus=$1 ict=$2 out=$3
 mkdir -p "$out"
 
+prepare() { # exit code 1 says that pictures were left out or occur twice, as some of FER2013 do
+  deadpan prepare "$@" || [ $? -eq 1 ]
+}
+
 draw() { # NAME FLAGS...
   [ -e "$out/$1.parquet" ] && return
   deadpan synthesize "$out/$1" "${@:2}"
-  deadpan prepare synthetic "$out/$1" "$out/$1.parquet"
+  prepare synthetic "$out/$1" "$out/$1.parquet"
 }
 
 fit() { # RUN METHOD FLAGS...
@@ -27,8 +31,8 @@ fit() { # RUN METHOD FLAGS...
 
 draw drawn --people 300 --seed 11
 draw ict --people 500 --seed 12 --head ict --assets "$ict"
-[ -e "$out/ferplus.parquet" ] || deadpan prepare ferplus "$ferplus" "$out/ferplus.parquet"
-[ -e "$out/ferplus48.parquet" ] || deadpan prepare ferplus "$ferplus" "$out/ferplus48.parquet" --image-size 48
+[ -e "$out/ferplus.parquet" ] || prepare ferplus "$ferplus" "$out/ferplus.parquet"
+[ -e "$out/ferplus48.parquet" ] || prepare ferplus "$ferplus" "$out/ferplus48.parquet" --image-size 48
 
 # The generator: drawn people only. The released one was stopped and begun again: 7 epochs on people aligned by their
 # meshes, 3 aligned by the detector, both with direct output, then 8 with residual output; `first` stands for the former.

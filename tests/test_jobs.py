@@ -1,4 +1,4 @@
-"""Where folds run: each gets a second chance, one that dies takes no other with it, and Ray does the same."""
+"""How many cores there are, and where folds run: one that dies takes no other with it, and Ray does the same."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deadpan.jobs import check_reachable, run_folds
+from deadpan.jobs import check_reachable, cores, run_folds
 
 
 def work(folder: Path, index: int) -> None:
@@ -61,3 +61,49 @@ def test_what_is_missing_or_wrong_is_said(monkeypatch: pytest.MonkeyPatch) -> No
 def test_processes_and_a_cluster_are_not_asked_for_at_once() -> None:
     with pytest.raises(ValueError, match="--jobs or --ray"):
         list(run_folds(print, [0], jobs=2, ray="local"))
+
+
+def control_groups(root: Path, own: str, **files: str) -> Path:
+    """The part of Linux's proc and sys that says which control groups a process is in and what they allow."""
+    for name, text in {"proc/self/cgroup": own, **files}.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+V1 = "11:cpuset:/\n4:cpu,cpuacct:/docker/4e1\n1:name=systemd:/docker/4e1\n"
+
+
+@pytest.mark.parametrize(
+    ("own", "files", "expected"),
+    [
+        ("0::/\n", {"cpu.max": "200000 100000\n"}, 2),  # inside a container of version 2
+        ("0::/\n", {"cpu.max": "150000 100000\n"}, 2),
+        ("0::/\n", {"cpu.max": "20000 100000\n"}, 1),
+        ("0::/\n", {"cpu.max": "max 100000\n"}, 8),
+        ("0::/\n", {"cpu.max": "nonsense\n"}, 8),
+        ("0::/\n", {"cpu.max": "6400000 100000\n"}, 8),  # more than there are
+        ("0::/a/b\n", {"a/cpu.max": "300000 100000\n", "a/b/cpu.max": "max 100000\n"}, 3),  # set by a group above
+        (V1, {"cpu,cpuacct/cpu.cfs_quota_us": "200000\n", "cpu,cpuacct/cpu.cfs_period_us": "100000\n"}, 2),
+        (V1, {"cpu/cpu.cfs_quota_us": "50000\n", "cpu/cpu.cfs_period_us": "10000\n"}, 5),
+        (V1, {"cpu/docker/4e1/cpu.cfs_quota_us": "400000\n", "cpu/docker/4e1/cpu.cfs_period_us": "100000\n"}, 4),
+        (V1, {"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 8),
+        ("", {}, 8),
+    ],
+)
+def test_cores_follow_the_quota_of_the_container(
+    own: str, files: dict[str, str], expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    root = control_groups(tmp_path, own, **{f"sys/fs/cgroup/{name}": text for name, text in files.items()})
+    assert cores(root) == expected
+
+
+def test_cores_follow_the_affinity_of_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5, 7}, raising=False)
+    assert cores(tmp_path) == 3
+    root = control_groups(tmp_path, "0::/\n", **{"sys/fs/cgroup/cpu.max": "200000 100000\n"})
+    assert cores(root) == 2
+    monkeypatch.delattr(os, "sched_getaffinity")  # as on macOS and Windows
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert cores(tmp_path / "nowhere") == 1

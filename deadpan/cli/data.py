@@ -9,6 +9,10 @@ from cyclopts import App, Parameter
 
 from deadpan.cli.app import DONE, PARTLY, complain
 
+SETTINGS = (
+    "A setting of the data set's reader, such as --images PreProcess_Img (oulu) or --classes 1=anger 2=fear (folders)."
+)
+
 data = App(name="data", help="What is known of the data sets, and whether a copy is whole.")
 
 
@@ -28,15 +32,19 @@ def data_check(
     root: Annotated[Path, Parameter(help="Where it lies: its folder, or its file.")],
     /,
     *,
-    pictures: Annotated[bool, Parameter(help="Open every picture, not only look whether it is there.")] = False,
+    pictures: Annotated[bool, Parameter(help="Open every picture, not only a sample of them.")] = False,
+    **settings: Annotated[list[str], Parameter(help=SETTINGS)],
 ) -> int:
-    """Count a copy of a data set and compare it with what is known (exit code 1 where it differs)."""
+    """Count a copy of a data set, compare it with what is known and say what is left out or occurs twice.
+
+    Exit code 1 where anything differs or needs a look.
+    """
     from rich.console import Console
 
     from deadpan.cli.terminal import print_check
     from deadpan.datasets.check import check
 
-    found = check(dataset, root, pictures=pictures)
+    found = check(dataset, root, pictures=pictures, settings=given(dataset, settings, "pictures"))
     print_check(found, Console())
     for each in found.bad:
         complain(each)
@@ -61,13 +69,38 @@ def prepare(
     all_frames: Annotated[
         bool, Parameter(help="Take whole sequences, not only first and peak frames (ckplus, oulu, mmi, bu4dfe).")
     ] = False,
+    **settings: Annotated[list[str], Parameter(help=SETTINGS)],
 ) -> int:
     """Detect, align and crop a data set once, into one Parquet file."""
     from deadpan.preparation.prepare import prepare as run
 
-    report = run(dataset, root, out, image_size, detector, workers, all_frames=all_frames, alignment=alignment)
+    chosen = given(dataset, settings, "image_size", "detector", "workers", "all_frames", "alignment")
+    report = run(
+        dataset,
+        root,
+        out,
+        image_size,
+        detector,
+        workers,
+        all_frames=all_frames,
+        alignment=alignment,
+        settings=chosen,
+    )
     print(report)
-    return PARTLY if report.skipped else DONE
+    return DONE if report.complete else PARTLY
+
+
+def given(dataset: str, settings: dict[str, list[str]], *options: str) -> dict[str, str]:
+    """The settings of a data set's reader as they were typed; DatasetError for one that it does not have."""
+    from deadpan.datasets import DATASETS, settings_of
+    from deadpan.datasets.sample import DatasetError
+
+    own = [name for name in (settings_of(dataset) if dataset in DATASETS else settings) if name != "all_frames"]
+    for name in settings:
+        if name not in own:
+            flag, *known = (f"--{each.replace('_', '-')}" for each in (name, *options, *own))
+            raise DatasetError(f'Unknown option: "{flag}". Known options with {dataset}: {", ".join(known)}.')
+    return {name: " ".join(values) for name, values in settings.items()}
 
 
 synthesize = App(name="synthesize", help="Draw people, neutral and with each expression, with exact ground truth.")

@@ -115,9 +115,14 @@ def print_check(found: Check, console: Console) -> None:
     """Print a copy's numbers beside what is known."""
     table = Table.grid(padding=(0, 2))
     for line in found.lines:
-        expected = "" if line.expected is None else f"expected {line.expected:,}"
+        source = f" in {found.copy}" if found.copy else ""
+        expected = "" if line.expected is None else f"expected {line.expected:,}{source}"
         table.add_row(line.what, f"{line.found:,}", Text(expected, style="red" if line.differs else "dim"))
     console.print(table)
+    for finding in found.findings:
+        console.print(Text(str(finding), style="dim" if finding.intended else "red"), soft_wrap=True)
+    if found.bad:
+        console.print(Text(f"{len(found.bad):,} pictures that cannot be read", style="red"))
 
 
 def flat(values: Mapping[str, Any], start: str = "") -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
+from typing import Any
 
 from deadpan.datasets import (
     affectnet,
@@ -32,6 +33,7 @@ from deadpan.datasets import (
     yale,
 )
 from deadpan.datasets.sample import DatasetError, Facts, Sample, VideoFrame
+from deadpan.datasets.settings import converted
 
 __all__ = ["DATASETS", "Dataset", "DatasetError", "Facts", "Sample", "VideoFrame", "read"]
 
@@ -72,16 +74,28 @@ DATASETS: dict[str, Dataset] = {
 """Every data set by the word that users type."""
 
 
-def read(name: str, root: str | Path, *, all_frames: bool = False) -> list[Sample]:
+def read(name: str, root: str | Path, *, all_frames: bool = False, **settings: Any) -> list[Sample]:
     """All samples of data set `name` at `root`; `all_frames` takes whole sequences, for those who have them.
 
-    DatasetError for an unknown name, an unreadable tree, or whole sequences of a data set that is not read so.
+    `settings` are those of the reader (`images="PreProcess_Img"` of oulu), as values or as a user types them.
+    DatasetError for an unknown name or setting, an unreadable tree, or whole sequences of a data set that is not read
+    so.
     """
     if name not in DATASETS:
         raise DatasetError(f"unknown data set {name!r}; known are {', '.join(DATASETS)}")
-    if not all_frames:
-        return DATASETS[name].read(Path(root))
-    whole = [known for known, each in DATASETS.items() if "all_frames" in signature(each.read).parameters]
-    if name not in whole:
-        raise DatasetError(f"{name} is not read with all frames; {', '.join(whole)} are")
-    return DATASETS[name].read(Path(root), all_frames=True)
+    if all_frames:
+        whole = [known for known in DATASETS if "all_frames" in settings_of(known)]
+        if name not in whole:
+            raise DatasetError(f"{name} is not read with all frames; {', '.join(whole)} are")
+        settings["all_frames"] = True
+    known = settings_of(name)
+    for key in settings.keys() - known.keys():
+        raise DatasetError(f"{name} has no setting {key!r}; it has {', '.join(known) or 'none'}")
+    given = {key: converted(key, value, known[key]) for key, value in settings.items()}
+    return DATASETS[name].read(Path(root), **given)
+
+
+def settings_of(name: str) -> dict[str, str]:
+    """The settings of a data set's reader, each with its type as the reader writes it."""
+    parameters = list(signature(DATASETS[name].read).parameters.values())[1:]
+    return {parameter.name: str(parameter.annotation) for parameter in parameters}

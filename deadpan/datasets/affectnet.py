@@ -4,21 +4,23 @@ Owner: University of Denver; on request from mohammadmahoor.com/affectnet. Two f
 manually annotated part only. The first has training.csv and validation.csv (subDirectory_filePath, face_x, face_y,
 face_width, face_height, facial_landmarks, expression, valence, arousal; validation.csv may lack the header) beside
 Manually_Annotated_Images; its 68 landmarks, valence and arousal are kept. The second has faces cropped to 224 x 224 in
-train_set/images and val_set/images, with annotations/N_exp.npy each; its N_lnd, N_val and N_aro are not read (a
-million tiny files). Codes 8 none, 9 uncertain and 10 no face are dropped. The people are not known. The column names,
-file names and codes are those of public loaders; the owner publishes no description of the tree.
+train_set/images and val_set/images, with annotations/N_exp.npy each, looked for at any depth; its N_lnd, N_val and
+N_aro are not read (a million tiny files). Codes 8 none, 9 uncertain and 10 no face are dropped. A common copy has
+cropped faces in class folders and one labels.csv (pth, label). The people are not known. The column names, file names
+and codes are those of public loaders; the owner publishes no description of the tree.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from deadpan.datasets.listing import files_below, summary
-from deadpan.datasets.sample import DatasetError, Facts, Sample, one_hot
+from deadpan.datasets.listing import files_below, folders, nested, split_of, summary, tables_below
+from deadpan.datasets.sample import DatasetError, Facts, Sample, expression_in, one_hot
 from deadpan.expressions import EXPRESSIONS as EXPRESSIONS
 
 FACTS = Facts(
@@ -29,7 +31,8 @@ FACTS = Facts(
     tree=(
         "training.csv, validation.csv and Manually_Annotated_Images/SUBFOLDER/FILE.jpg, or\n"
         "train_set/images/N.jpg with train_set/annotations/N_exp.npy\n"
-        "val_set/images/N.jpg with val_set/annotations/N_exp.npy"
+        "val_set/images/N.jpg with val_set/annotations/N_exp.npy, or\n"
+        "labels.csv (columns pth, label) and its pictures"
     ),
     neutral="none: people are not known",
     counts={
@@ -42,6 +45,9 @@ FACTS = Facts(
         "happiness": 134915,
         "sadness": 25959,
         "surprise": 14590,
+    },
+    on_purpose={
+        "no expression, or annotated automatically": r"(^|/)(Manually|Automatically)_Annotated",
     },
 )
 CODES = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt")  # 0 to 7
@@ -58,18 +64,27 @@ COLUMNS = (
     "arousal",
 )
 TABLES = {"training.csv": "train", "validation.csv": "validation"}
-SETS = {"train_set": "train", "val_set": "validation"}
+PLACES = ("pth", "path", "image", "image_path", "file", "filename", "filepath", "subdirectory_filepath")
+LABELS = ("label", "expression", "emotion")
 
 
 def read(root: Path) -> list[Sample]:
-    """Every labelled picture that is there, of the table form or else the npy form; DatasetError for damaged labels."""
+    """Every labelled picture that is there, of the tables or else the npy form or labels.csv.
+
+    DatasetError if there is none or labels are damaged.
+    """
     samples: list[Sample] = []
-    tables = {split: path for name, split in TABLES.items() for path in _found(root, name)[:1]}
+    tables = {split: path for name, split in TABLES.items() for path in tables_below(root, re.escape(name))[:1]}
+    labels = tables_below(root, r"labels\.csv")[:1]
     for split, table in tables.items():
         samples += _table(root, table, split)
     if not tables:
-        for folder, split in SETS.items():
-            samples += _npy(root, folder, split)
+        for folder in nested(root, depth=4):
+            if folder.name.lower() == "annotations":
+                samples += _npy(root, folder)
+    if not samples and labels:
+        samples += _labels(root, labels[0])
+        tables = {"": labels[0]}
     if not samples:
         listed = " and ".join(path.name for path in tables.values())
         raise FACTS.absent(root, f"holds none of the pictures that {listed} list" if tables else summary(root))
@@ -107,9 +122,12 @@ def _table(root: Path, table: Path, split: str) -> Iterator[Sample]:
             )
 
 
-def _npy(root: Path, folder: str, split: str) -> Iterator[Sample]:
-    for path in files_below(root / folder / "images"):
-        annotation = root / folder / "annotations" / f"{path.stem}_exp.npy"
+def _npy(root: Path, annotations: Path) -> Iterator[Sample]:
+    """The labelled pictures of the folder `images` beside a folder `annotations`."""
+    split = split_of(annotations / "file", root)
+    beside = [folder for folder in folders(annotations.parent) if folder.name.lower() == "images"]
+    for path in (picture for folder in beside for picture in files_below(folder)):
+        annotation = annotations / f"{path.stem}_exp.npy"
         if not annotation.is_file():
             continue
         try:
@@ -120,6 +138,27 @@ def _npy(root: Path, folder: str, split: str) -> Iterator[Sample]:
         if expression is not None:
             name = path.relative_to(root).as_posix()
             yield Sample(path, name, one_hot(expression, EXPRESSIONS), split=split, cropped=True)
+
+
+def _labels(root: Path, table: Path) -> Iterator[Sample]:
+    """Copies with one table of a path and a label, a word or a code, for each face crop."""
+    with table.open(newline="", encoding="utf-8-sig", errors="replace") as file:
+        rows = csv.DictReader(file)
+        columns = {name.strip().lower(): name for name in rows.fieldnames or ()}
+        place, label = (next((columns[n] for n in names if n in columns), None) for names in (PLACES, LABELS))
+        if place is None or label is None:
+            given = ", ".join(rows.fieldnames or ())
+            raise DatasetError(f"{table}: expected columns such as {PLACES[0]} and {LABELS[0]}, it has {given}")
+        by_name = {path.name: path for path in files_below(table.parent)}
+        for row in rows:
+            where, named, word = f"{table}, line {rows.line_num}", row[place] or "", row[label] or ""
+            path = table.parent / named
+            found = path if path.is_file() else by_name.get(Path(named).name)
+            expression = expression_in(word) or _expression(word, where)
+            if found is not None and expression is not None:
+                name = found.relative_to(table.parent).as_posix()
+                split = split_of(found, root)
+                yield Sample(found, name, one_hot(expression, EXPRESSIONS), split=split, cropped=True)
 
 
 def _expression(code: str, where: str) -> str | None:

@@ -38,6 +38,7 @@ FACTS = Facts(
     ),
     neutral="the first frame of every task, or the frames listed in neutral.txt",
     counts={"subjects": 41, "sequences": 328},
+    on_purpose={"other frames": r"(^|/)[FM]\d{3}/T\d+/\d+\.\w+$"},
 )
 TASKS = {
     1: "happiness",

@@ -31,6 +31,7 @@ FACTS = Facts(
     neutral=bp4d.FACTS.neutral,
     counts={"subjects": 140},
     confirmed=False,
+    on_purpose=bp4d.FACTS.on_purpose,
 )
 TASKS = {
     1: "happiness",

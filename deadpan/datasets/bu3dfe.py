@@ -27,6 +27,7 @@ FACTS = Facts(
     tree="F0001/F0001_AN01WH_F2D.bmp (F0001 to F0056, M0001 to M0044; AN DI FE HA SA SU with 01 to 04, NE with 00)",
     neutral="one picture of every person",
     counts={"subjects": 100, "pictures": 2500, "neutral": 100, **dict.fromkeys(EXPRESSIONS[1:], 400)},
+    on_purpose={"pictures of another kind": r"_(F2D|F3D|RAW)\.\w+$"},
 )
 KINDS = ("F2D", "F3D", "RAW")
 NAME = re.compile(r"([FM]\d{4})_([A-Z]{2})(\d{2})([A-Z]{2})_(F2D|F3D|RAW)", re.IGNORECASE)

@@ -32,6 +32,7 @@ FACTS = Facts(
         "neutral": 606,
         **dict.fromkeys(EXPRESSIONS[1:], 303),
     },
+    on_purpose={"other frames": r"(^|/)[FM]\d{3}/[^/]+/\d+\.\w+$"},
 )
 GENDERS = {"F": "female", "M": "male"}
 

@@ -3,8 +3,12 @@
 P. Lucey, J. F. Cohn, T. Kanade, J. Saragih, Z. Ambadar, I. Matthews, CVPR workshops 2010. Owner: University of
 Pittsburgh and Carnegie Mellon University; request at jeffcohn.net/Resources. Tree and codes as in the owner's README
 ("PHASE 1", revised 28 September 2010): cohn-kanade-images, Emotion, Landmarks and FACS hold the same SUBJECT/SEQUENCE
-folders; zips that were unpacked into folders of their own are found too. Of the 593 sequences 327 have an emotion
-file; it is named after the last frame, the peak. Where there is none, the sequence has no label and is not read.
+folders. The folders above these may have any name (extended-cohn-kanade-images, Emotion_labels, ...), as files are
+found by their own names. Of the 593 sequences 327 have an emotion file; it is named after the last frame, the peak.
+Where there is none, the sequence has no label and is not read.
+
+Two common copies without sequences are read too: CK+48, the last three frames of each sequence as 48 x 48 crops in
+class folders, whose names tell person and sequence; and ckextended.csv, 920 crops as text of people unknown.
 
 Used: the first frame as neutral, the last frames as the emotion, 68 landmarks, and the action units of the peak, as
 attributes AU12 and so on with the intensity (1 to 5; 0: present, intensity not given). Not used: sequences without an
@@ -13,16 +17,34 @@ emotion (but see `unlabelled`), and phase 2, the smiles that are not posed.
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deadpan.datasets.listing import folders, frames, holding, number, summary, visible
-from deadpan.datasets.sample import DatasetError, Facts, Sample, check_names, one_hot
+from deadpan.datasets.listing import PICTURES, files_below, number, split_of, summary, tables_below
+from deadpan.datasets.pixel_table import read_pixel_table
+from deadpan.datasets.sample import DatasetError, Facts, Sample, check_names, class_above, one_hot
 from deadpan.expressions import EXPRESSIONS as EXPRESSIONS
 
 CODES = ("neutral", "anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise")  # 0 to 7, the README's
+
+TABLE_CODES = (
+    "anger",
+    "disgust",
+    "fear",
+    "happiness",
+    "sadness",
+    "surprise",
+    "neutral",
+    "contempt",
+)  # of ckextended.csv
+NAME = re.compile(r"(?P<person>S\d{3,4})_(?P<sequence>\d{3})_(?P<frame>\d{6,8})", re.IGNORECASE)
+Place = tuple[str, str]
 
 FACTS = Facts(
     title="CK+, the Extended Cohn-Kanade Dataset (Lucey, Cohn, Kanade, Saragih, Ambadar, Matthews 2010)",
@@ -33,7 +55,8 @@ FACTS = Facts(
         "cohn-kanade-images/S005/001/S005_001_00000011.png\n"
         "Emotion/S005/001/S005_001_00000011_emotion.txt\n"
         "Landmarks/S005/001/S005_001_00000011_landmarks.txt (optional)\n"
-        "FACS/S005/001/S005_001_00000011_facs.txt (optional)"
+        "FACS/S005/001/S005_001_00000011_facs.txt (optional), or\n"
+        "CK+48/anger/S010_004_00000017.png, or ckextended.csv (columns emotion, pixels, Usage)"
     ),
     neutral="the first frame of every sequence",
     counts={
@@ -49,6 +72,33 @@ FACTS = Facts(
         "sadness": 3 * 28,
         "surprise": 3 * 83,
     },
+    copies={
+        "CK+48": {
+            "subjects": 118,
+            "sequences": 327,
+            "pictures": 981,
+            "neutral": 0,
+            "anger": 135,
+            "contempt": 54,
+            "disgust": 177,
+            "fear": 75,
+            "happiness": 207,
+            "sadness": 84,
+            "surprise": 249,
+        },
+        "ckextended.csv": {
+            "pictures": 920,
+            "neutral": 593,
+            "anger": 45,
+            "contempt": 18,
+            "disgust": 59,
+            "fear": 25,
+            "happiness": 69,
+            "sadness": 28,
+            "surprise": 83,
+        },
+    },
+    on_purpose={"frames between, sequences without an emotion": r"(^|/)S\d+/\d+/[^/]+$"},
 )
 
 
@@ -56,62 +106,110 @@ def read(root: Path, last: int = 3, all_frames: bool = False, unlabelled: bool =
     """The first frame (neutral) and the `last` frames (the emotion) of every labelled sequence.
 
     `all_frames` adds those between as the emotion, part "onset"; `unlabelled` adds the first frame of the sequences
-    without emotion, as neutral. DatasetError if the tree is not there or a label file is damaged.
+    without emotion, as neutral. Copies without sequences (CK+48, ckextended.csv) are read as they are. DatasetError if
+    none of these is there or a label file is damaged.
     """
     if last < 1:
         raise ValueError(f"last must be at least 1, got {last}")
-    images, emotions = _branch(root, "cohn-kanade-images"), _branch(root, "Emotion")
-    if images is None or emotions is None:
-        raise FACTS.absent(root, summary(root))
-    landmarks, facs = _branch(root, "Landmarks"), _branch(root, "FACS")
-    samples: list[Sample] = []
-    for subject in folders(images):
-        for folder in folders(subject):
-            place = folder.relative_to(images)
-            pictures = frames(folder)
-            label = _label_file(emotions, place, "_emotion.txt")
-            if label is None:
-                chosen = [(path, "neutral", "neutral") for path in pictures[:1] if unlabelled]
-            else:
-                chosen = _chosen(pictures, label, last, all_frames)
-            units = _action_units(_label_file(facs, place, "_facs.txt"))
-            for path, expression, part in chosen:
-                attributes: dict[str, str | float] = {"part": part, "phase": _phase(path, pictures)}
-                if label is not None and number(path) == _coded(label):
-                    attributes |= units
-                samples.append(
-                    Sample(
-                        picture=path,
-                        name=path.relative_to(images).as_posix(),
-                        target=one_hot(expression, EXPRESSIONS),
-                        subject=subject.name,
-                        sequence=place.as_posix(),
-                        frame=number(path),
-                        landmarks=None if landmarks is None else _points(landmarks / place, path),
-                        attributes=attributes,
-                    )
-                )
+    tree = _find(root)
+    if tree.labels and tree.pictures:
+        samples = [
+            sample for place in sorted(tree.pictures) for sample in _sequence(place, tree, last, all_frames, unlabelled)
+        ]
+    elif tables := tables_below(root, r"ckextended.*\.csv"):
+        samples = list(read_pixel_table(tables[0], TABLE_CODES, EXPRESSIONS, "ck"))
+    else:
+        samples = list(_crops(root))
     if not samples:
-        raise FACTS.absent(root, "no sequence with pictures has an emotion file")
+        lacking = "holds pictures of sequences, but no emotion file of them (*_emotion.txt)"
+        raise FACTS.absent(root, lacking if tree.pictures else summary(root))
     check_names(samples, root)
     return samples
 
 
-def _branch(root: Path, name: str) -> Path | None:
-    """One of the four trees, also where its zip was unpacked into a folder of its own (Landmarks/Landmarks)."""
-    parent = holding(root, name)
-    if parent is None:
-        return None
-    branch = next(inner for inner in folders(parent) if inner.name.lower() == name.lower())
-    inside = [inner for inner in folders(branch) if inner.name.lower() == name.lower()]
-    return inside[0] if inside else branch
+@dataclass(frozen=True)
+class _Tree:
+    """The files of a sequence by its place, (S005, 001); a copy may have renamed or left out any folder above."""
+
+    pictures: dict[Place, list[Path]]  # in the order of their numbers
+    labels: dict[Place, Path]
+    facs: dict[Place, Path]
+    landmarks: dict[tuple[str, str, str], Path]  # by place and the name of the picture
 
 
-def _label_file(branch: Path | None, place: Path, ending: str) -> Path | None:
-    """The one file of a sequence that ends so: the owner's own example misspells the part before (S0005_001)."""
-    if branch is None:
-        return None
-    return next((path for path in visible(branch / place) if path.name.lower().endswith(ending)), None)
+def _find(root: Path) -> _Tree:
+    """Look for pictures and label files by their own names; of several sets of pictures one is taken."""
+    sets: dict[Path, dict[Place, list[Path]]] = defaultdict(lambda: defaultdict(list))
+    tree = _Tree({}, {}, {}, {})
+    for path in files_below(root, PICTURES | {".txt"}):
+        place, base = _place(path, root)
+        name = path.name.lower()
+        if place is None:
+            continue
+        if path.suffix.lower() in PICTURES and number(path) >= 0:
+            sets[base][place].append(path)
+        elif name.endswith("_emotion.txt"):
+            tree.labels[place] = path
+        elif name.endswith("_facs.txt"):
+            tree.facs[place] = path
+        elif name.endswith("_landmarks.txt"):
+            tree.landmarks[(*place, name.removesuffix("_landmarks.txt"))] = path
+    # the owner's pictures before crops of them that lie beside, then the larger set
+    best = max(sets, key=lambda base: ("cohn" in base.name.lower(), sum(map(len, sets[base].values()))), default=None)
+    for place, found in sets[best].items() if best else ():
+        tree.pictures[place] = sorted(found, key=lambda path: (number(path), path.name))
+    return tree
+
+
+def _place(path: Path, root: Path) -> tuple[Place | None, Path]:
+    """Person and sequence of a file, from its folders S005/001 or else its name, and the folder above these."""
+    folders = path.relative_to(root).parts[:-1]
+    if len(folders) > 1 and re.fullmatch(r"[Ss]\d+", folders[-2]) and folders[-1].isdigit():
+        return (folders[-2].upper(), folders[-1]), path.parents[2]
+    match = NAME.match(path.name)
+    return ((match["person"].upper(), match["sequence"]) if match else None), path.parent
+
+
+def _sequence(place: Place, tree: _Tree, last: int, all_frames: bool, unlabelled: bool) -> Iterator[Sample]:
+    pictures, label = tree.pictures[place], tree.labels.get(place)
+    if label is None:
+        chosen = [(path, "neutral", "neutral") for path in pictures[:1] if unlabelled]
+    else:
+        chosen = _chosen(pictures, label, last, all_frames)
+    units = _action_units(tree.facs.get(place))
+    for path, expression, part in chosen:
+        attributes: dict[str, str | float] = {"part": part, "phase": _phase(path, pictures)}
+        if label is not None and number(path) == _coded(label):
+            attributes |= units
+        yield Sample(
+            picture=path,
+            name=f"{'/'.join(place)}/{path.name}",
+            target=one_hot(expression, EXPRESSIONS),
+            subject=place[0],
+            sequence="/".join(place),
+            frame=number(path),
+            landmarks=_points(tree.landmarks.get((*place, path.stem.lower()))),
+            attributes=attributes,
+        )
+
+
+def _crops(root: Path) -> Iterator[Sample]:
+    """CK+48 and its like: the last frames of every labelled sequence as 48 x 48 crops in class folders."""
+    for path in files_below(root):
+        match, expression = NAME.match(path.name), class_above(path, root)
+        if match and expression:
+            person, sequence = match["person"].upper(), match["sequence"]
+            yield Sample(
+                picture=path,
+                name=path.relative_to(root).as_posix(),
+                target=one_hot(expression, EXPRESSIONS),
+                subject=person,
+                sequence=f"{person}/{sequence}",
+                frame=int(match["frame"]),
+                split=split_of(path, root),
+                cropped=True,
+                attributes={"part": "neutral" if expression == "neutral" else "peak"},
+            )
 
 
 def _coded(label: Path) -> int:
@@ -165,9 +263,8 @@ def _action_units(path: Path | None) -> dict[str, float]:
     return {f"AU{int(unit):02d}": float(intensity) for unit, intensity in rows}
 
 
-def _points(folder: Path, picture: Path) -> NDArray[np.float64] | None:
-    path = folder / f"{picture.stem}_landmarks.txt"
-    if not path.is_file():
+def _points(path: Path | None) -> NDArray[np.float64] | None:
+    if path is None:
         return None
     points = _numbers(path, 2, "68 lines of x and y")
     if len(points) != 68:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from deadpan.datasets.listing import VIDEOS, files_below, summary
 from deadpan.datasets.sample import DatasetError, Facts, Sample, VideoFrame, one_hot
-from deadpan.faces.video import frame_count
+from deadpan.faces.video import measure_videos
 
 EXPRESSIONS = ("neutral", "anger", "disgust", "fear", "happiness", "sadness")
 FACTS = Facts(
@@ -27,6 +27,7 @@ FACTS = Facts(
     tree="VideoFlash/1001_DFA_ANG_XX.flv\nVideoDemographics.csv (optional)",
     neutral="the same actor's neutral clips",
     counts={"subjects": 91, "sequences": 7441, "pictures": 7441},  # 7,442 clips less the one that is left out
+    on_purpose={"the clip with every emotion": r"1064_IEO_DIS_MD"},
 )
 CODES = {
     "NEU": "neutral",
@@ -43,20 +44,21 @@ COLUMNS = {"Age": "age", "Sex": "gender", "Race": "race", "Ethnicity": "ethnicit
 
 
 def read(root: Path, frames: int = 1) -> list[Sample]:
-    """`frames` frames of every clip below `root`, the middle one or spread evenly; DatasetError if there is no clip."""
+    """`frames` frames of every clip below `root`, the middle one or spread evenly; DatasetError if there is no clip.
+
+    The middle is that of the frames that decode. A clip of which none does gives frame 0, so that it is reported.
+    """
     tables = sorted(root.rglob("VideoDemographics.csv"))[:1]
     people = _people(tables[0]) if tables else {}
     samples = []
-    for path in files_below(root, VIDEOS):
-        match = NAME.fullmatch(path.stem.upper())
-        if match is None or path.stem.upper() == MIXED:
-            continue
+    named = [(path, NAME.fullmatch(path.stem.upper())) for path in files_below(root, VIDEOS)]
+    clips = [(path, match) for path, match in named if match and path.stem.upper() != MIXED]
+    for (path, match), facts in zip(clips, measure_videos([path for path, _ in clips]), strict=True):
         if match["code"] not in CODES or match["level"] not in INTENSITIES:
             expected = f"{', '.join(CODES)} and {', '.join(INTENSITIES)}"
             raise DatasetError(f"{path}: unknown emotion or intensity; expected one of {expected}")
         name = path.relative_to(root).as_posix()
-        count = frame_count(path)
-        for index in sorted({count * (part + 1) // (frames + 1) for part in range(frames)}):
+        for index in sorted({facts.frames * (part + 1) // (frames + 1) for part in range(frames)}):
             samples.append(
                 Sample(
                     VideoFrame(path, index),

@@ -8,11 +8,12 @@ pixel geometry (a path, or bytes in Parquet). Every further column is kept as an
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from deadpan.datasets.sample import DatasetError, Facts, Sample, check_names, expression_named, one_hot
+from deadpan.datasets.sample import Classes, DatasetError, Facts, Sample, check_names, expression_named, one_hot
 from deadpan.expressions import EXPRESSIONS as EXPRESSIONS
 
 FACTS = Facts(
@@ -22,18 +23,24 @@ FACTS = Facts(
     terms="the user's own; see the owner of the pictures",
     tree="TABLE.csv or TABLE.parquet with columns path (or image) and expression, or a folder with manifest.csv",
     neutral="the column neutral, or other pictures of the subject",
+    on_purpose={"pictures that the table does not list": r""},
 )
 
 KNOWN = frozenset({"path", "image", "expression", "subject", "sequence", "frame", "split", "name", "neutral"})
 
 
-def read(root: Path) -> list[Sample]:
-    """Every row of the table at `root`; DatasetError for absent columns, unknown expressions or repeated names."""
+def read(root: Path, classes: Classes | None = None) -> list[Sample]:
+    """Every row of the table at `root`; `classes` says what other words or numbers in `expression` mean.
+
+    DatasetError for absent columns, unknown expressions or repeated names.
+    """
     table = root / "manifest.csv" if root.is_dir() else root
     if not table.is_file():
         raise DatasetError(f"{table} does not exist; expected a CSV or Parquet file with columns path and expression")
     rows = _parquet_rows(table) if table.suffix.lower() in {".parquet", ".pq"} else _csv_rows(table)
-    samples = [_sample(row, table, number) for number, row in rows]
+    meanings = classes or {}
+    left = ((number, row) for number, row in rows if meanings.get(str(row["expression"]), "") is not None)
+    samples = [_sample(row, table, number, meanings) for number, row in left]
     if not samples:
         raise DatasetError(f"{table} has no rows")
     check_names(samples, table)
@@ -64,7 +71,8 @@ def _parquet_rows(table: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         file = pq.ParquetFile(table)
         _check_columns(file.schema_arrow.names, table)
         rows = (row for batch in file.iter_batches(batch_size=1024) for row in batch.to_pylist())
-        yield from enumerate(rows, start=1)
+        for number, row in enumerate(rows, start=1):
+            yield number, {key: None if _unknown(value) else value for key, value in row.items()}
     except (pa.ArrowInvalid, OSError) as error:
         raise DatasetError(f"{table} is not a readable Parquet file: {error}") from error
 
@@ -76,7 +84,7 @@ def _check_columns(columns: Any, table: Path) -> None:
         raise DatasetError(f"{table} lacks the column expression; it has {', '.join(columns)}")
 
 
-def _sample(row: Mapping[str, Any], table: Path, number: int) -> Sample:
+def _sample(row: Mapping[str, Any], table: Path, number: int, classes: Classes) -> Sample:
     where = f"{table}, row {number}"
     given = row["image"] if row.get("image") else row.get("path")
     if not given:
@@ -85,10 +93,11 @@ def _sample(row: Mapping[str, Any], table: Path, number: int) -> Sample:
     frame = _text(row.get("frame")) or "-1"
     if not frame.lstrip("-").isdigit():
         raise DatasetError(f"{where}: frame must be a whole number, got {frame!r}")
+    word = str(row["expression"]).strip()
     return Sample(
         picture=_picture(given, table),
         name=name,
-        target=one_hot(expression_named(str(row["expression"]), where), EXPRESSIONS),
+        target=one_hot(classes.get(word) or expression_named(word, where), EXPRESSIONS),
         subject=_text(row.get("subject")),
         sequence=_text(row.get("sequence")),
         frame=int(frame),
@@ -100,6 +109,11 @@ def _sample(row: Mapping[str, Any], table: Path, number: int) -> Sample:
 
 def _text(value: Any) -> str:
     return "" if value is None else str(value)
+
+
+def _unknown(value: Any) -> bool:
+    """Whether a cell of a Parquet table is empty: pandas writes NaN there."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def _picture(given: str | bytes, table: Path) -> Path | bytes:

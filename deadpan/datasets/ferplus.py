@@ -12,13 +12,11 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import cv2
-import numpy as np
-
+from deadpan.datasets.pixel_table import USAGES, encoded
 from deadpan.datasets.sample import DatasetError, Facts, Sample
 from deadpan.expressions import EXPRESSIONS as EXPRESSIONS
 
@@ -35,8 +33,6 @@ FACTS = Facts(
     neutral="none",
 )
 BALLOT = (*EXPRESSIONS, "unknown", "nf")
-SPLITS = {"Training": "train", "PublicTest": "public_test", "PrivateTest": "private_test"}
-SIDE = 48  # pixels of a FER2013 picture
 
 
 class Ballot(NamedTuple):
@@ -91,10 +87,12 @@ def _parquet(path: Path) -> Iterator[Ballot]:
         missing = [column for column in columns if column not in file.schema_arrow.names]
         if missing:
             raise DatasetError(f"{path} lacks the columns {', '.join(missing)}; {TREE}")
+        row = 0
         for batch in file.iter_batches(batch_size=1024, columns=columns):
             lists = [batch.column(column).to_pylist() for column in columns]
             for name, split, picture, *votes in zip(*lists, strict=True):
-                yield Ballot(name, split, picture, tuple(votes))
+                row += 1
+                yield Ballot(name, split, picture, _votes(votes, f"{path}, row {row}"))
     except (pa.ArrowInvalid, OSError) as error:
         raise DatasetError(f"{path} is not a readable Parquet file: {error}; {TREE}") from error
 
@@ -114,16 +112,27 @@ def _distribution(root: Path) -> Iterator[Ballot]:
                     yield _row(picture, ballot, f"{root}, line {number}")
         except KeyError as error:
             raise DatasetError(f"{root}: column {error} is missing; {TREE}") from error
+        except DatasetError:
+            raise
         except ValueError as error:
             raise DatasetError(f"{root}: fer2013.csv and fer2013new.csv do not belong together: {error}") from error
 
 
 def _row(picture: dict[str, str], ballot: dict[str, str], where: str) -> Ballot:
-    if picture["Usage"] != ballot["Usage"] or ballot["Usage"] not in SPLITS:
+    if picture["Usage"] != ballot["Usage"] or ballot["Usage"] not in USAGES:
         raise ValueError(f"{where}: usage {picture['Usage']!r} against {ballot['Usage']!r}")
-    pixels = np.array((picture["pixels"] or "").split(), dtype=np.uint8)
-    if pixels.size != SIDE * SIDE:
-        raise ValueError(f"{where}: {pixels.size} pixels instead of {SIDE * SIDE}")
-    encoded = cv2.imencode(".png", pixels.reshape(SIDE, SIDE), [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
-    votes = tuple(int(ballot["NF" if word == "nf" else word]) for word in BALLOT)
-    return Ballot(Path(ballot["Image name"]).stem, SPLITS[ballot["Usage"]], encoded, votes)
+    votes = _votes([ballot["NF" if word == "nf" else word] for word in BALLOT], where)
+    return Ballot(
+        Path(ballot["Image name"]).stem, USAGES[ballot["Usage"]], encoded(picture["pixels"] or "", where), votes
+    )
+
+
+def _votes(values: Sequence[Any], where: str) -> tuple[int, ...]:
+    """Votes as whole numbers; DatasetError naming the row for one that is none, as NaN, or negative."""
+    try:
+        votes = tuple(int(value) for value in values)
+        if min(votes) >= 0 and all(float(value) == vote for value, vote in zip(values, votes, strict=True)):
+            return votes
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise DatasetError(f"{where}: votes must be whole numbers from 0, got {', '.join(map(str, values))}")

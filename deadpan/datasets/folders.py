@@ -1,15 +1,17 @@
 """Pictures sorted into one folder per expression: ROOT/happiness/a.jpg, or ROOT/train/happiness/a.jpg with splits.
 
-Folders may carry common spellings (`happy`, `angry`), and what lies deeper than the expression's folder is read too.
+Folders may carry common spellings (`happy`, `0_Angry`), and what lies deeper than the expression's folder is read too.
+What folders of other names mean is said by `classes`: `--classes 1=surprise 2=fear 8=none`; none leaves a folder out.
 People are not known from folders: use the csv reader where they are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from deadpan.datasets.listing import files_below
-from deadpan.datasets.sample import DatasetError, Facts, Sample, expression_named, one_hot
+from deadpan.datasets.listing import files_below, folders, nested, split_named
+from deadpan.datasets.sample import Classes, DatasetError, Facts, Sample, expression_in, expression_named, one_hot
 from deadpan.expressions import EXPRESSIONS as EXPRESSIONS
 
 FACTS = Facts(
@@ -21,31 +23,39 @@ FACTS = Facts(
     neutral="none: people are not known from folders",
 )
 
-SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test"})
 TREE = "expected pictures in folders named after expressions: ROOT/happiness/a.jpg or ROOT/train/happiness/a.jpg"
 
 
-def read(root: Path) -> list[Sample]:
-    """Every picture below `root`, labelled by its folder; DatasetError for one that is no expression."""
+def read(root: Path, classes: Classes | None = None) -> list[Sample]:
+    """Every picture below `root`, labelled by its folder; `classes` says what folders of other names mean.
+
+    DatasetError for a folder that is no expression, such as one that is named by a number.
+    """
     if not root.is_dir():
         raise DatasetError(f"{root} is not a folder; {TREE}")
-    samples: list[Sample] = []
-    for folder in _folders(root):
-        if folder.name.lower() in SPLITS:
-            for inner in _folders(folder):
-                samples += _read_class(root, inner, split=folder.name)
-        else:
-            samples += _read_class(root, folder, split="")
+    samples = [
+        Sample(path, path.relative_to(root).as_posix(), one_hot(expression, EXPRESSIONS), split=split)
+        for folder, expression, split in class_folders(root, classes or {})
+        for path in files_below(folder)
+    ]
     if not samples:
         raise DatasetError(f"no picture below {root}; {TREE}")
     return samples
 
 
-def _folders(root: Path) -> list[Path]:
-    return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+def class_folders(root: Path, classes: Classes, split: str = "", depth: int = 4) -> Iterator[tuple[Path, str, str]]:
+    """Each folder of a class with its expression and split, also below folders of splits and those around them."""
+    for folder in folders(root):
+        expression = classes[folder.name] if folder.name in classes else expression_in(folder.name)
+        if expression:
+            yield folder, expression, split
+        elif folder.name not in classes:
+            named = split_named(folder.name)
+            if not named and not any(_means_something(inner.name, classes) for inner in nested(folder, 2)):
+                expression_named(folder.name, f"folder {folder}")  # raises: it is neither a class nor around one
+            if depth:
+                yield from class_folders(folder, classes, folder.name if named else split, depth - 1)
 
 
-def _read_class(root: Path, folder: Path, split: str) -> list[Sample]:
-    target = one_hot(expression_named(folder.name, f"folder {folder}"), EXPRESSIONS)
-    pictures = files_below(folder)
-    return [Sample(path, path.relative_to(root).as_posix(), target, split=split) for path in pictures]
+def _means_something(name: str, classes: Classes) -> bool:
+    return bool(name in classes or expression_in(name) or split_named(name))

@@ -24,6 +24,7 @@ FACTS = Facts(
     tree="AF01/AF01ANS.JPG (session A B, sex F M, person 01-35, AF AN DI HA NE SA SU, angle FL HL S HR FR)",
     neutral="the same person's neutral photographs from the same angle",
     counts={"subjects": 70, "pictures": 4900} | dict.fromkeys(EXPRESSIONS, 700),
+    on_purpose={"averaged faces": r"(^|/)AKDEF/"},
 )
 CODES = {
     "NE": "neutral",

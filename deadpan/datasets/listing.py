@@ -6,9 +6,16 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
+from deadpan.faces.photographs import ENDINGS
 
-VIDEOS = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".flv", ".wmv", ".mpg", ".mpeg"})
+PICTURES = frozenset(ENDINGS)
+
+VIDEOS = frozenset(
+    {
+        *(".mp4", ".m4v", ".mov", ".3gp", ".avi", ".mkv", ".webm", ".ogv", ".flv", ".wmv", ".asf"),
+        *(".mpg", ".mpeg", ".mpe", ".m1v", ".m2v", ".vob", ".ts", ".mts", ".m2ts"),
+    }
+)
 
 
 def visible(folder: Path) -> list[Path]:
@@ -56,6 +63,32 @@ def middle(frames: int, wanted: int) -> range:
     """The `wanted` frames in the middle of a sequence of `frames` that starts neutral: never the first."""
     last = min(frames, (frames + wanted + 1) // 2)
     return range(max(1, last - wanted), last)
+
+
+SPLITS = {"train": "train", "training": "train", "val": "validation", "valid": "validation", "validation": "validation"}
+SPLITS |= {"dev": "validation", "test": "test", "testing": "test"}
+SPLITS |= {"publictest": "public_test", "privatetest": "private_test"}
+
+
+def split_named(name: str) -> str:
+    """The split that a folder or file is named after (`train_set`, `Val`, `PublicTest`), empty if it is none."""
+    words = re.findall(r"[a-z]+", name.lower())
+    return next((SPLITS[word] for word in (each.removesuffix("set") for each in words) if word in SPLITS), "")
+
+
+def split_of(path: Path, root: Path) -> str:
+    """The split that the nearest folder between `root` and a file is named after, `root` included; empty if none is."""
+    names = [*reversed(path.relative_to(root).parts[:-1]), root.name]
+    return next((split for split in map(split_named, names) if split), "")
+
+
+def tables_below(root: Path, pattern: str, depth: int = 3) -> list[Path]:
+    """The files whose whole name matches `pattern` in any case, nearest first; `root` itself where it is a table."""
+    if root.is_file():
+        return [root] if root.suffix.lower() in (".csv", ".txt") else []
+    wanted = re.compile(pattern, re.IGNORECASE)
+    found = (path for folder in nested(root, depth) for path in visible(folder))
+    return [path for path in found if wanted.fullmatch(path.name) and path.is_file()]
 
 
 def summary(root: Path) -> str:

@@ -24,6 +24,7 @@ FACTS = Facts(
     tree="neutral_front/001_03.jpg\nsmiling_front/001_08.jpg\nlondon_faces_info.csv (optional)",
     neutral="the same person's neutral photograph",
     counts={"subjects": 102, "pictures": 204, "neutral": 102, "happiness": 102},
+    on_purpose={"profiles and three-quarter views": r"profile|quarter|(^|/)\d{3}_(0[124-79]|10)\.\w+$"},
 )
 PICTURES = {"03": "neutral", "08": "happiness"}
 NAME = re.compile(r"(?P<person>\d{3})_(?P<number>03|08)")

@@ -21,10 +21,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
-import cv2
-
-from deadpan.datasets.listing import PICTURES, middle, nested, summary, visible
+from deadpan.datasets.listing import PICTURES, VIDEOS, middle, nested, summary, visible
 from deadpan.datasets.sample import DatasetError, Facts, Sample, VideoFrame, check_names, one_hot
+from deadpan.faces.video import VideoFacts, measure_videos
 
 EXPRESSIONS = ("neutral", "anger", "disgust", "fear", "happiness", "sadness", "surprise")
 
@@ -41,11 +40,11 @@ FACTS = Facts(
     ),
     neutral="the first frame of every video",
     confirmed=False,
+    on_purpose={"no basic emotion, or in profile": r"(^|/)S\d+-\d+\.\w+$"},
 )
 CODES = dict(enumerate(("anger", "disgust", "fear", "happiness", "sadness", "surprise"), start=1))
 VIEWS = {"0": "frontal", "1": "profile", "2": "both"}
 CLIP = re.compile(r"(S\d+)-\d+")
-VIDEOS = frozenset({".avi", ".mp4", ".mov", ".mpg", ".mpeg"})
 
 
 def read(root: Path, wanted: int = 3, profile: bool = False, all_frames: bool = False) -> list[Sample]:
@@ -57,16 +56,19 @@ def read(root: Path, wanted: int = 3, profile: bool = False, all_frames: bool = 
     """
     if wanted < 1:
         raise ValueError(f"wanted must be at least 1, got {wanted}")
+    clips = list(_clips(root))
+    about = [(clip, CODES[code], _view(clip)) for clip in clips if (code := _emotion(clip)) in CODES]
+    chosen = [each for each in about if profile or each[2] != "profile"]
+    measured = measure_videos([clip for clip, *_ in chosen if clip.suffix.lower() in VIDEOS])
     samples: list[Sample] = []
-    clips = 0
-    for clip in _clips(root):
-        clips += 1
-        code = _emotion(clip)
-        view = _view(clip)
-        if code in CODES and (profile or view != "profile"):
-            samples += _samples(clip, CODES[code], view, wanted, all_frames)
+    for clip, expression, view in chosen:
+        if clip.suffix.lower() in PICTURES:
+            samples.append(_still(clip, expression, view))
+        else:
+            samples += _samples(clip, expression, view, measured.pop(0), wanted, all_frames)
     if not samples:
-        raise FACTS.absent(root, f"{clips} clips, none of them with an emotion from 1 to 6" if clips else summary(root))
+        why = f"{len(clips)} clips, none of them with an emotion from 1 to 6" if clips else summary(root)
+        raise FACTS.absent(root, why)
     check_names(samples, root)
     return samples
 
@@ -78,16 +80,19 @@ def _clips(root: Path) -> Iterator[Path]:
                 yield path
 
 
-def _samples(clip: Path, expression: str, view: str, wanted: int, all_frames: bool) -> Iterator[Sample]:
-    subject = clip.stem.split("-")[0]
-    name = f"{clip.parent.name}/{clip.name}"
+def _still(clip: Path, expression: str, view: str) -> Sample:
+    subject, name = clip.stem.split("-")[0], f"{clip.parent.name}/{clip.name}"
+    attributes: dict[str, str | float] = {"part": "peak", "view": view, **_action_units(clip)}
+    return Sample(clip, name, one_hot(expression, EXPRESSIONS), subject, attributes=attributes)
+
+
+def _samples(
+    clip: Path, expression: str, view: str, facts: VideoFacts, wanted: int, all_frames: bool
+) -> Iterator[Sample]:
+    subject, name = clip.stem.split("-")[0], f"{clip.parent.name}/{clip.name}"
     attributes: dict[str, str | float] = {"view": view, **_action_units(clip)}
-    if clip.suffix.lower() in PICTURES:
-        target = one_hot(expression, EXPRESSIONS)
-        yield Sample(clip, name, target, subject, attributes={"part": "peak", **attributes})
-        return
-    count, height = _measure(clip)
-    turn = {"profile": 270, "frontal": 0 if height in (0, 480) else 90}.get(view, 0)
+    count = facts.frames
+    turn = {"profile": 270, "frontal": 0 if facts.height in (0, 480) else 90}.get(view, 0)
     apex = middle(count, wanted)
     chosen = [
         (index, expression, "peak" if index in apex else "onset" if index < apex.start else "offset")
@@ -103,17 +108,6 @@ def _samples(clip: Path, expression: str, view: str, wanted: int, all_frames: bo
             frame=index,
             attributes={"part": part, "phase": index / max(1, count - 1), **attributes},
         )
-
-
-def _measure(clip: Path) -> tuple[int, int]:
-    """How many frames a video has and how high they are; zeros if it cannot be opened."""
-    film = cv2.VideoCapture(str(clip))
-    try:
-        if not film.isOpened():
-            return 0, 0
-        return max(0, int(film.get(cv2.CAP_PROP_FRAME_COUNT))), int(film.get(cv2.CAP_PROP_FRAME_HEIGHT))
-    finally:
-        film.release()
 
 
 def _elements(path: Path, tag: str) -> list[ElementTree.Element]:

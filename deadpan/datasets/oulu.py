@@ -5,7 +5,7 @@ and Vision Computing 29, 2011. Owner: University of Oulu (Center for Machine Vis
 The original pictures lie in VL (visible) and NI (near infrared), the owner's cropped faces in VL_Acropped and
 NI_Acropped; below each are LIGHT/PERSON/EXPRESSION/000.jpeg ..., from neutral to the peak. The tree is what public
 code of several groups reads; the folder above (OriginalImg, B_OriginalImg, PreProcess_Img, PreProcessImg, PreProcess
-...) differs between copies, so the cameras' folders are looked for, up to three levels down.
+...) differs between copies, so the cameras' folders are looked for, up to four levels down.
 
 Used: the first frame of a sequence as neutral and its last frames as the expression; one camera and one light, the
 field's usual VL and Strong unless told otherwise. Not used: the video files (.avi) of the original distribution.
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deadpan.datasets.listing import folders, frames, holding, number, summary
+from deadpan.datasets.listing import folders, frames, nested, number, summary
 from deadpan.datasets.sample import Facts, Sample, check_names, expression_named, one_hot
 
 EXPRESSIONS = ("neutral", "anger", "disgust", "fear", "happiness", "sadness", "surprise")
@@ -37,6 +37,10 @@ FACTS = Facts(
         "neutral": 480,
         **dict.fromkeys(EXPRESSIONS[1:], 240),
     },
+    on_purpose={
+        "other frames, cameras, lights and kinds of pictures": r"(^|/)(VL|NI)(_Acropped)?/(strong|weak|dark)/",
+        "videos": r"\.avi$",
+    },
 )
 CAMERAS = {"VL": "VL", "VIS": "VL", "NI": "NI", "NIR": "NI"}
 LIGHTS = ("Strong", "Weak", "Dark")
@@ -45,7 +49,7 @@ IMAGES = {"OriginalImg": "", "PreProcess_Img": "_Acropped"}  # what stands behin
 
 def read(
     root: Path,
-    images: str = "OriginalImg",
+    images: str = "",
     camera: str = "VL",
     light: str = "Strong",
     last: int = 3,
@@ -53,30 +57,43 @@ def read(
 ) -> list[Sample]:
     """The first frame (neutral) and the `last` frames (the expression) of every sequence of one camera and light.
 
-    `images` is OriginalImg or PreProcess_Img (cropped faces), `camera` VL or NI, `light` Strong, Weak, Dark or "all";
-    `all_frames` adds the frames between as the expression, part "onset". DatasetError if the tree is not there.
+    `images` is OriginalImg or PreProcess_Img (cropped faces; "" takes the cropped faces where the copy has no others),
+    `camera` VL or NI, `light` Strong, Weak, Dark or "all"; `all_frames` adds the frames between as the expression, part
+    "onset". DatasetError if the tree is not there.
     """
-    if images not in IMAGES or camera not in CAMERAS or light not in (*LIGHTS, "all") or last < 1:
+    if images not in ("", *IMAGES) or camera not in CAMERAS or light not in (*LIGHTS, "all") or last < 1:
         raise ValueError(
             f"expected images {' or '.join(IMAGES)}, camera VL or NI, light {', '.join(LIGHTS)} or all, last from 1; "
             f"got {images!r}, {camera!r}, {light!r}, {last}"
         )
-    name = CAMERAS[camera] + IMAGES[images]
-    parent = holding(root, name, depth=3)
-    if parent is None:
-        raise FACTS.absent(root, f"{summary(root)}, and no folder {name} in it")
-    base = next(folder for folder in folders(parent) if folder.name.lower() == name.lower())
+    there = {kind: base for kind, ending in IMAGES.items() if (base := _base(root, CAMERAS[camera] + ending))}
+    if not there:
+        raise FACTS.absent(root, f"{summary(root)}, and no folder {CAMERAS[camera]} of a camera in it")
+    if images and images not in there:
+        other = next(iter(there))
+        raise FACTS.absent(root, f"it holds {other} alone, give --images {other}")
+    kind = images or next(iter(there))
+    base = there[kind]
     samples: list[Sample] = []
     for lit in folders(base):
-        if lit.name in LIGHTS and light in (lit.name, "all"):
+        shown = lit.name.capitalize()
+        if shown in LIGHTS and light in (shown, "all"):
             for person in folders(lit):
                 for folder in folders(person):
-                    about = {"camera": CAMERAS[camera], "light": lit.name}
-                    samples += _sequence(folder, base, about, last, all_frames, cropped=bool(IMAGES[images]))
+                    about = {"camera": CAMERAS[camera], "light": shown}
+                    samples += _sequence(folder, base, about, last, all_frames, cropped=bool(IMAGES[kind]))
     if not samples:
         raise FACTS.absent(root, f"{base} has no sequence under {light} light")
     check_names(samples, root)
     return samples
+
+
+def _base(root: Path, name: str) -> Path | None:
+    """The nearest folder of that name with folders of lights in it: `root` itself, or up to four levels below."""
+    for folder in nested(root, depth=4):
+        if folder.name.lower() == name.lower() and any(lit.name.capitalize() in LIGHTS for lit in folders(folder)):
+            return folder
+    return None
 
 
 def _sequence(

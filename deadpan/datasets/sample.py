@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +44,10 @@ class Facts:
     "Where neutral faces of the same people come from, or none."
     counts: Mapping[str, int] = field(default_factory=dict)
     "Expected numbers of what the reader returns: subjects, sequences, pictures, and pictures of an expression by name."
+    copies: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    "The same numbers of common copies that hold something else, by the name of the copy."
+    on_purpose: Mapping[str, str] = field(default_factory=dict)
+    "Pictures that the reader leaves out on purpose: why, and a regular expression that their paths below ROOT match."
     confirmed: bool = True
     "Whether the tree could be confirmed from public documentation."
 
@@ -71,26 +76,42 @@ class Sample:
 
 # How lab sets, folder names and spreadsheets write the eight expressions.
 SPELLINGS: dict[str, tuple[str, ...]] = {
-    "neutral": ("calm", "ne"),
-    "anger": ("angry", "an"),
-    "contempt": ("contemptuous",),
-    "disgust": ("disgusted", "di"),
-    "fear": ("fearful", "afraid", "scared", "fe"),
-    "happiness": ("happy", "joy", "smile", "smiling", "ha"),
+    "neutral": ("calm", "ne", "neu", "normal"),
+    "anger": ("angry", "an", "ang"),
+    "contempt": ("contemptuous", "con"),
+    "disgust": ("disgusted", "di", "dis"),
+    "fear": ("fearful", "afraid", "scared", "fe", "fea"),
+    "happiness": ("happy", "joy", "joyful", "smile", "smiling", "ha", "hap"),
     "sadness": ("sad", "sa"),
-    "surprise": ("surprised", "su"),
+    "surprise": ("surprised", "suprise", "suprised", "su", "sur"),
 }
 _EXPRESSION_OF = {word: name for name, words in SPELLINGS.items() for word in (name, *words)}
+Classes = Mapping[str, "str | None"]
+"""What class names of the user's own mean (`{"1": "surprise"}`); None leaves a class out."""
+
+
+def expression_in(word: str) -> str | None:
+    """The expression that `word` means, also numbered and in any case (`0_Angry`, `3. sad`); None if it means none."""
+    plain = re.sub(r"^[\W_]*(\d+[\W_]+)?|[\W_]+$", "", word.lower())
+    return _EXPRESSION_OF.get(plain)
 
 
 def expression_named(word: str, where: str) -> str:
     """The expression that `word` means (`happy` is happiness); DatasetError naming `where` if it means none."""
-    try:
-        return _EXPRESSION_OF[word.strip().lower()]
-    except KeyError:
-        raise DatasetError(
-            f"{where}: {word!r} is not an expression; expected one of {', '.join(EXPRESSIONS)}"
-        ) from None
+    expression = expression_in(word)
+    if expression is None:
+        number = "; what a number means is said by --classes 1=surprise 2=fear ..." if word.strip().isdigit() else ""
+        raise DatasetError(f"{where}: {word!r} is not an expression; expected one of {', '.join(EXPRESSIONS)}{number}")
+    return expression
+
+
+def class_above(path: Path, root: Path, codes: Mapping[str, str] | None = None) -> str | None:
+    """The expression that the nearest folder between `root` and a file is named after, by word or by code."""
+    for name in reversed(path.relative_to(root).parts[:-1]):
+        expression = (codes or {}).get(name) or expression_in(name)
+        if expression:
+            return expression
+    return None
 
 
 def one_hot(expression: str, expressions: Sequence[str]) -> tuple[float, ...]:

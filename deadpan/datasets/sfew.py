@@ -31,6 +31,10 @@ FACTS = Facts(
     neutral="none: people are not known",
     counts={"pictures": 1394},  # 958 train and 436 validation; test is not labelled
     confirmed=False,
+    on_purpose={
+        "test pictures without a label": r"(^|/)test",
+        "frames beside their cut-out faces": r"(^|/)(angry|disgust|fear|happy|neutral|sad|surprise)/[^/]+$",
+    },
 )
 CLASSES = frozenset({"angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"})
 SPLITS = {"train": "train", "val": "validation", "test": "test"}  # what the folders' names begin with

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections import defaultdict
 from pathlib import Path
 
-from deadpan.datasets.folders import SPLITS
-from deadpan.datasets.listing import VIDEOS, files_below, summary
-from deadpan.datasets.sample import Facts, Sample, VideoFrame, expression_named, one_hot
+from deadpan.datasets.listing import VIDEOS, files_below, split_named, summary
+from deadpan.datasets.sample import Classes, Facts, Sample, VideoFrame, expression_named, one_hot
 from deadpan.expressions import EXPRESSIONS as EXPRESSIONS
-from deadpan.faces.video import frame_count
+from deadpan.faces.video import measure_videos
 
 FACTS = Facts(
     title="videos of your own in class folders",
@@ -27,43 +26,53 @@ FACTS = Facts(
 STEP = 10  # frames: a third of a second at 30 per second
 
 
-def read(root: Path, step: int = STEP) -> list[Sample]:
-    """Every `step`-th frame of every video below `root`; DatasetError for a folder that is no expression, or none."""
+def read(root: Path, step: int = STEP, classes: Classes | None = None) -> list[Sample]:
+    """Every `step`-th frame of every video below `root`; `classes` says what folders of other names mean.
+
+    DatasetError for a folder that is no expression, or if there is no video.
+    """
     if step < 1:
         raise ValueError(f"step must be at least 1 frame, got {step}")
-    clips = [_Clip(path, root) for path in files_below(root, VIDEOS)]
+    every = [_Clip(path, root, classes or {}) for path in files_below(root, VIDEOS)]
+    clips = [clip for clip in every if clip.expression]
     if not clips:
         raise FACTS.absent(root, summary(root))
     shown = defaultdict(set)
     for clip in clips:
         shown[clip.stem].add(clip.expression)
-    return [sample for clip in clips for sample in clip.samples(step, named=len(shown[clip.stem]) > 1)]
+    counts = [facts.frames for facts in measure_videos([clip.path for clip in clips])]
+    return [
+        sample
+        for clip, count in zip(clips, counts, strict=True)
+        for sample in clip.samples(range(0, max(count, 1), step), named=len(shown[clip.stem]) > 1)
+    ]
 
 
 class _Clip:
     """One video and what its place says."""
 
-    def __init__(self, path: Path, root: Path) -> None:
+    def __init__(self, path: Path, root: Path, classes: Classes) -> None:
         self.path, self.name = path, path.relative_to(root).as_posix()
         folders = list(path.relative_to(root).parts[:-1])
-        self.split = folders.pop(0) if folders and folders[0].lower() in SPLITS else ""
+        self.split = folders.pop(0) if folders and split_named(folders[0]) else ""
         if not folders:
             raise FACTS.absent(root, f"{self.name} lies in no folder of an expression")
-        self.expression = expression_named(folders[0], f"folder of {path}")
+        word = folders[0]
+        self.expression = classes[word] if word in classes else expression_named(word, f"folder of {path}")
         self.person = folders[1] if len(folders) > 1 else ""
         self.stem = path.stem
 
-    def samples(self, step: int, named: bool) -> list[Sample]:
-        """Its frames; a video that cannot be opened gives frame 0, so that it is reported and not forgotten."""
+    def samples(self, indices: range, named: bool) -> list[Sample]:
+        """Its frames; a video that cannot be opened has frame 0 alone, so that it is reported and not forgotten."""
         return [
             Sample(
                 VideoFrame(self.path, index),
                 f"{self.name}#{index}",
-                one_hot(self.expression, EXPRESSIONS),
+                one_hot(self.expression or "", EXPRESSIONS),
                 subject=self.person or (self.stem if named else ""),
                 sequence=self.name,
                 frame=index,
                 split=self.split,
             )
-            for index in range(0, max(frame_count(self.path), 1), step)
+            for index in indices
         ]

@@ -23,6 +23,10 @@ FACTS = Facts(
     tree="subject01.happy (or subject01.happy.gif; happy, normal, sad, surprised of subject01 to subject15)",
     neutral="the same person's picture `normal`",
     counts={"subjects": 15, "pictures": 59, "neutral": 15, "happiness": 15, "sadness": 14, "surprise": 15},
+    on_purpose={
+        "light, glasses, sleepy and wink": r"\.(\w+light|(no)?glasses|sleepy|wink)(\.\w+)?$",
+        "a copy of subject04.normal": r"subject04\.sad",
+    },
 )
 CODES = {"normal": "neutral", "happy": "happiness", "sad": "sadness", "surprised": "surprise"}
 NAME = re.compile(r"subject(?P<person>\d\d)\.(?P<word>[a-z]+)(\.(gif|pgm|png|jpe?g|bmp|tiff?))?", re.IGNORECASE)

@@ -21,7 +21,8 @@ from deadpan.metrics.measurement import Answer
 from deadpan.models import ModelError, card, released
 from deadpan.pixels import to_network, to_pixels
 from deadpan.prediction.predictor import Predictor
-from deadpan.preparation.table import FaceTable, TableError, subjects_of
+from deadpan.preparation.contents import TableError
+from deadpan.preparation.table import FaceTable, subjects_of
 from deadpan.training.checkpoint import load_method
 
 

@@ -34,6 +34,8 @@ ENDINGS = (
 
 HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
 
+LFS_POINTER = "a Git LFS pointer in place of the file: fetch it by `git lfs pull`"
+
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -76,7 +78,7 @@ def read_photograph(source: Photograph, *, bgr: bool = False) -> RGB:
 
 
 def _read_file(path: Path) -> RGB:
-    _check_file(path)
+    check_file(path)
     try:
         with path.open("rb") as file:
             return _decode(file, str(path))
@@ -103,20 +105,26 @@ def _decode_bytes(content: bytes, name: str) -> RGB:
     return _decode(io.BytesIO(content), name)
 
 
-def _check_file(path: Path) -> None:
+def check_file(path: Path, kind: str = "picture") -> None:
+    """Raise PhotographError unless `path` is a file with something in it; `kind` is what was expected there."""
     try:
         if path.is_dir():
-            raise PhotographError(f"{path}: a directory, expected a picture file")
+            raise PhotographError(f"{path}: a directory, expected a {kind} file")
         if not path.exists():
             raise PhotographError(f"{path}: no such file")
         if not path.is_file():  # opening a pipe or a device could wait for ever
             raise PhotographError(f"{path}: not a regular file")
         if path.stat().st_size == 0:
-            raise PhotographError(f"{path}: empty, expected a picture")
+            raise PhotographError(f"{path}: empty, expected a {kind}")
     except PhotographError:
         raise
     except (OSError, ValueError) as error:  # a name that is too long or holds a null byte
         raise PhotographError(f"{path}: cannot be read ({error})") from error
+
+
+def is_lfs_pointer(start: bytes) -> bool:
+    """Whether a file that begins so stands for one that Git LFS did not fetch."""
+    return start.startswith(b"version https://git-lfs.github.com/spec/")
 
 
 def _decode(file: IO[bytes], name: str) -> RGB:
@@ -151,8 +159,11 @@ def _saying_what_is_wrong(name: str) -> Iterator[None]:
 
 def _unknown_format(file: IO[bytes]) -> str:
     """Why a file is no picture that can be read here: HEIC and AVIF need a package that may be missing."""
-    file.seek(4)
-    kind = file.read(8)
+    file.seek(0)
+    start = file.read(64)
+    if is_lfs_pointer(start):
+        return LFS_POINTER
+    kind = start[4:12]
     if kind in (b"ftypavif", b"ftypavis"):
         return "an AVIF picture, which this Pillow cannot read: pip install --upgrade 'pillow>=11.3'"
     if kind[:4] == b"ftyp" and kind[4:] in HEIC_BRANDS:

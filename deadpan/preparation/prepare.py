@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import time
 import warnings
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -20,13 +19,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from deadpan import datasets
+from deadpan.datasets.findings import Finding, cut_short, left_out, repeated
+from deadpan.datasets.pictures import runs
 from deadpan.datasets.sample import Sample
 from deadpan.faces.alignment import Alignment, margin_size
 from deadpan.faces.detection import DEFAULT_DETECTOR, make_detector
 from deadpan.faces.face import Detector
 from deadpan.files import replacing
-from deadpan.preparation.sample import Skipped, prepare_sample
-from deadpan.preparation.table import FORMAT, prepared_schema
+from deadpan.jobs import cores
+from deadpan.preparation.contents import FORMAT, prepared_schema
+from deadpan.preparation.sample import Skipped, prepare_samples
 
 CHUNK = 64  # samples a worker gets at once: 0.2 to 3 s of work, and at most 64 decoded rows on their way back
 
@@ -48,13 +50,15 @@ def prepare(
     *,
     all_frames: bool = False,
     alignment: Alignment = "mesh",
+    settings: Mapping[str, Any] | None = None,
 ) -> PreparationReport:
     """Write the data set at `root` to the Parquet file `out`, as aligned faces for networks of `image_size` pixels.
 
     Pictures that cannot be used are listed in OUT.skipped.jsonl with the reason. `workers` processes share the work
     (None: one per core; 1: none but this one); the file is the same for any number. It appears only when complete.
     `alignment` "five" aligns by eyes, nose tip and mouth corners, as the models of 0.1 want it.
-    `all_frames` takes whole sequences instead of their first and peak frames.
+    `all_frames` takes whole sequences instead of their first and peak frames; `settings` are those of the data set's
+    reader. The report names what the reader left out and pictures that occur twice.
     DatasetError for an unreadable data set or when no face is left, ValueError for settings out of range.
     """
     out = Path(out)
@@ -66,7 +70,9 @@ def prepare(
         raise ValueError(f"at least one worker is needed, got {workers}")
     begun = time.perf_counter()
     make_detector(detector)  # an unknown detector is an error here, not in a worker
-    samples = datasets.read(dataset, Path(root), all_frames=all_frames)
+    samples = datasets.read(dataset, Path(root), all_frames=all_frames, **(settings or {}))
+    facts = datasets.DATASETS[dataset].facts
+    findings = [*left_out(samples, Path(root), facts), *repeated(samples), *cut_short(samples)]
     expressions = datasets.DATASETS[dataset].expressions
     about = {
         "format": FORMAT,
@@ -78,7 +84,7 @@ def prepare(
         "alignment": alignment,
     }
     work = partial(_prepare_chunk, size=image_size, detector=detector, alignment=alignment)
-    results = _chunks(samples, work, workers or _cores())
+    results = _chunks(samples, work, workers or cores())
     with replacing(out) as unfinished:
         counts, skipped = _write(results, unfinished, about, len(samples), console or Console(stderr=True))
         if not counts["faces"]:
@@ -87,11 +93,7 @@ def prepare(
         _write_skipped(skipped_path(out), skipped)
     reasons = dict(Counter(skip.reason for skip in skipped))
     report = (counts["faces"], counts["twins"], counts["meshless"])
-    return PreparationReport(dataset, out, *report, reasons, time.perf_counter() - begun)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return PreparationReport(dataset, out, *report, reasons, findings, time.perf_counter() - begun)
 
 
 # --- many samples, over processes ------------------------------------------------------------------------------------
@@ -104,13 +106,27 @@ def _detector(name: str) -> Detector:
 
 
 def _prepare_chunk(chunk: list[Sample], size: int, detector: str, alignment: Alignment) -> Results:
-    find = _detector(detector)
-    return [prepare_sample(sample, size, find, alignment) for sample in chunk]
+    return prepare_samples(chunk, size, _detector(detector), alignment)
+
+
+def _split(samples: Sequence[Sample]) -> Iterator[list[Sample]]:
+    """Chunks of about CHUNK samples; the frames of one video stay together, so that one worker decodes it once."""
+    chunk: list[Sample] = []
+    for video, group in runs(samples):
+        step = CHUNK if video is None else len(group)
+        for start in range(0, len(group), step):
+            part = group[start : start + step]
+            if chunk and len(chunk) + len(part) > CHUNK:
+                yield chunk
+                chunk = []
+            chunk = chunk + part
+    if chunk:
+        yield chunk
 
 
 def _chunks(samples: Sequence[Sample], work: Callable[[list[Sample]], Results], workers: int) -> Iterator[Results]:
     """The results in the order of the samples, with at most four chunks per worker in memory."""
-    chunks = (list(samples[start : start + CHUNK]) for start in range(0, len(samples), CHUNK))
+    chunks = _split(samples)
     if workers == 1 or len(samples) <= CHUNK:
         threads = cv2.getNumThreads()
         try:
@@ -203,7 +219,13 @@ class PreparationReport:
     twins: int  # of the kept ones, those with a neutral twin
     meshless: int  # of the kept ones, those whose mesh is not trusted: aligned by what else is known
     reasons: dict[str, int]  # why pictures were skipped, and how many
+    findings: list[Finding]  # what the reader left out, and pictures that occur twice
     seconds: float
+
+    @property
+    def complete(self) -> bool:
+        """Whether every picture of the data set was used and none occurs twice."""
+        return not self.skipped and all(finding.intended for finding in self.findings)
 
     @property
     def skipped(self) -> int:
@@ -218,4 +240,5 @@ class PreparationReport:
         if self.meshless:
             lines.append(f"  {self.meshless:,} without a trusted mesh: aligned by five landmarks, or as they are")
         lines += [f"  skipped {count:,}: {reason}" for reason, count in sorted(self.reasons.items())]
-        return "\n".join(lines + ([f"  each in {skipped_path(self.out)}"] if self.reasons else []))
+        lines += [f"  each in {skipped_path(self.out)}"] if self.reasons else []
+        return "\n".join([*lines, *(f"  {finding}" for finding in self.findings)])

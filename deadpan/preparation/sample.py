@@ -3,40 +3,46 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from deadpan.datasets.sample import Sample, VideoFrame
+from deadpan.datasets.findings import is_blank
+from deadpan.datasets.pictures import read_pictures
+from deadpan.datasets.sample import Sample
 from deadpan.faces.alignment import Alignment, warp
 from deadpan.faces.detection import WholePicture
 from deadpan.faces.face import Detector, Face
 from deadpan.faces.landmarks import Located, five_of_68, locate, locate_crop, main_face, mesh_beside
 from deadpan.faces.photographs import PhotographError, read_photograph
-from deadpan.faces.video import read_frame
+from deadpan.pixels import RGB
 from deadpan.preparation.table import pack_mesh
 
-# --- one sample, in a worker -----------------------------------------------------------------------------------------
+
+def prepare_samples(
+    samples: Sequence[Sample], size: int, find: Detector, way: Alignment = "mesh"
+) -> list[dict[str, Any] | Skipped]:
+    """For each sample, in their order, a row of the prepared file or why there is none."""
+    done = {id(sample): prepare_sample(sample, pixels, size, find, way) for sample, pixels in read_pictures(samples)}
+    return [done[id(sample)] for sample in samples]
 
 
-def read_picture(picture: Path | bytes | VideoFrame) -> NDArray[np.uint8]:
-    """The pixels of a sample's picture, (H, W, 3) uint8 RGB; PhotographError where it cannot be read."""
-    if isinstance(picture, VideoFrame):
-        return np.ascontiguousarray(np.rot90(read_frame(picture.path, picture.index), -picture.turn // 90))
-    return read_photograph(picture)
-
-
-def prepare_sample(sample: Sample, size: int, find: Detector, way: Alignment = "mesh") -> dict[str, Any] | Skipped:
-    """One row of the prepared file, or why there is none."""
+def prepare_sample(
+    sample: Sample, photograph: RGB | PhotographError, size: int, find: Detector, way: Alignment = "mesh"
+) -> dict[str, Any] | Skipped:
+    """The row of a sample whose picture has been read, or why there is none."""
     try:
-        photograph = read_picture(sample.picture)
+        if isinstance(photograph, PhotographError):
+            raise photograph
         twin = None if sample.twin is None else read_photograph(sample.twin)
     except PhotographError as error:
         return Skipped(sample.name, "unreadable picture", str(error))
+    if is_blank(photograph):
+        return Skipped(sample.name, "picture of one colour", "nothing can be seen in it")
     if twin is not None and twin.shape != photograph.shape:
         sizes = " and ".join(f"{picture.shape[1]} x {picture.shape[0]}" for picture in (photograph, twin))
         return Skipped(sample.name, "twin of another size", sizes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,41 +11,23 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from deadpan.errors import DeadpanError
 from deadpan.expressions import check_expressions
 from deadpan.faces.alignment import Alignment
 from deadpan.faces.landmarks import POINTS
+from deadpan.preparation.contents import (
+    FACTS,
+    TableError,
+    read_attributes,
+    read_columns,
+    read_metadata,
+    read_targets,
+)
 
 Rows = NDArray[np.int64]
 
 MESH = (POINTS, 2)
 
-FORMAT = 2
-
-METADATA_KEY = b"deadpan"
-
-COLUMNS = (
-    *("name", "image", "twin", "target", "subject", "sequence", "frame", "split"),
-    *("landmarks", "twin_landmarks", "attributes"),
-)
-"""Of a prepared file: `image` and `twin` are PNGs of aligned faces with margin, `landmarks` and `twin_landmarks` their
-meshes, 468 times x, y in pixels of them as 16-bit floats, `target` is the label distribution over the expressions in
-the metadata, `attributes` is JSON."""
-
-
-def prepared_schema(about: dict[str, Any]) -> Any:
-    """The pyarrow schema of a prepared file with `about` as its metadata."""
-    import pyarrow as pa
-
-    numbers = pa.list_(pa.float32())
-    types = {"image": pa.binary(), "twin": pa.binary(), "frame": pa.int32(), "target": numbers}
-    types |= {"landmarks": pa.binary(), "twin_landmarks": pa.binary()}
-    fields = [pa.field(name, types.get(name, pa.string())) for name in COLUMNS]
-    return pa.schema(fields, {METADATA_KEY: json.dumps(about)})
-
-
-class TableError(DeadpanError):
-    """A file of prepared faces that cannot be used; the message says what was expected and what to do."""
+PIXELS = ("image", "twin", "landmarks", "twin_landmarks")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -144,7 +125,7 @@ def read_table(
         raise TableError(f"{path} does not exist; `deadpan prepare` writes such a file")
     try:
         with pq.ParquetFile(path) as file:
-            about = _about(file, path)
+            about = read_metadata(file, path)
             if image_size is not None and about["image_size"] != image_size:
                 raise TableError(
                     f"{path} holds faces of image size {about['image_size']}, {image_size} are needed: prepare the "
@@ -153,19 +134,6 @@ def read_table(
             return _load(file, path, about, expressions, split)
     except (pa.ArrowInvalid, OSError) as error:
         raise TableError(f"{path} is not a Parquet file, or damaged: {error}; `deadpan prepare` writes one") from error
-
-
-def _about(file: Any, path: Path) -> dict[str, Any]:
-    missing = [column for column in COLUMNS if column not in file.schema_arrow.names]
-    if missing:
-        raise TableError(f"{path} lacks the columns {', '.join(missing)}; `deadpan prepare` writes such a file")
-    raw = (file.schema_arrow.metadata or {}).get(METADATA_KEY)
-    if raw is None:
-        raise TableError(f"{path} has no deadpan metadata: it is not a file that `deadpan prepare` wrote")
-    about: dict[str, Any] = json.loads(raw)
-    if about.get("format") != FORMAT:
-        raise TableError(f"{path} has format {about.get('format')}, this deadpan reads {FORMAT}: prepare it again")
-    return about
 
 
 def _mapped(
@@ -186,25 +154,24 @@ def _mapped(
 
 
 def _load(file: Any, path: Path, about: dict[str, Any], wanted: Sequence[str] | None, split: str | None) -> FaceTable:
-    facts = file.read(columns=["name", "target", "subject", "sequence", "frame", "split", "attributes"])
-    splits = np.array(facts["split"].to_pylist(), dtype=np.str_)
+    facts = read_columns(file.read(columns=list(FACTS)), FACTS, path)
+    given = check_expressions(about["expressions"])
+    target, attributes = read_targets(facts["target"], given, path), read_attributes(facts["attributes"], path)
+    splits = np.array([split or "" for split in facts["split"].to_pylist()], dtype=np.str_)
     rows = np.arange(len(splits)) if split is None else (splits == split).nonzero()[0]
     if not len(rows):
         there = ", ".join(sorted({name or "(unnamed)" for name in splits.tolist()})) or "no rows"
         raise TableError(f"{path} has no split {split!r}; it has {there}")
-    given = check_expressions(about["expressions"])
     expressions = given if wanted is None else check_expressions(wanted)
-    flat = facts["target"].combine_chunks().flatten().to_numpy().astype(np.float32)
-    target, kept = _mapped(flat.reshape(-1, len(given))[rows], given, expressions, path)
+    target, kept = _mapped(target[rows], given, expressions, path)
     rows = rows[kept]
     people = facts["subject"].to_pylist()
     qualified = [f"{about['dataset']}/{people[row]}" if people[row] else "" for row in rows]
     subjects = tuple(sorted(set(qualified) - {""}))
     number = {subject: index for index, subject in enumerate(subjects)} | {"": -1}
-    attributes = facts["attributes"].to_pylist()
 
     def text(column: str) -> NDArray[np.str_]:
-        return np.array(facts[column].to_pylist(), dtype=np.str_)[rows]
+        return np.array([value or "" for value in facts[column].to_pylist()], dtype=np.str_)[rows]
 
     return FaceTable(
         path=path,
@@ -218,9 +185,9 @@ def _load(file: Any, path: Path, about: dict[str, Any], wanted: Sequence[str] | 
         subjects=subjects,
         subject=np.array([number[subject] for subject in qualified], np.int64),
         sequence=text("sequence"),
-        frame=facts["frame"].to_numpy().astype(np.int64)[rows],
+        frame=facts["frame"].fill_null(-1).to_numpy().astype(np.int64)[rows],
         split=splits[rows],
-        attributes=tuple(json.loads(attributes[row] or "{}") for row in rows),
+        attributes=tuple(attributes[row] for row in rows),
     )
 
 
@@ -236,7 +203,7 @@ def _faces(file: Any, rows: Rows, side: int, path: Path) -> dict[str, Any]:
         begin = end
         if not len(inside):
             continue
-        part = file.read_row_group(group, columns=["image", "twin", "landmarks", "twin_landmarks"]).take(inside)
+        part = read_columns(file.read_row_group(group, columns=list(PIXELS)), PIXELS, path).take(inside)
         for offset, (image, twin) in enumerate(zip(part["image"].to_pylist(), part["twin"].to_pylist(), strict=True)):
             images.add(image)
             if twin is not None:

@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from deadpan.expressions import EXPRESSIONS
+from deadpan.jobs import cores
 from deadpan.synthetic.expression import (
     Weights,
     action_units,
@@ -125,7 +126,7 @@ def _claim(out: Path, config: SynthesisConfig) -> None:
 
 
 def _draw_all(people: list[int], out: Path, config: SynthesisConfig) -> Iterator[None]:
-    workers = min(config.workers or len(_cores()), len(people))
+    workers = min(config.workers or cores(), len(people))
     draw = partial(_draw_person, out=out, config=config)
     if workers <= 1:
         yield from map(draw, people)
@@ -135,12 +136,6 @@ def _draw_all(people: list[int], out: Path, config: SynthesisConfig) -> Iterator
     yield None
     with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_single_thread) as pool:
         yield from pool.map(draw, people[1:])
-
-
-def _cores() -> set[int]:
-    if hasattr(os, "sched_getaffinity"):
-        return os.sched_getaffinity(0)
-    return set(range(os.cpu_count() or 1))
 
 
 def _single_thread() -> None:

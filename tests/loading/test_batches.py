@@ -17,7 +17,8 @@ from deadpan.expressions import EXPRESSIONS
 from deadpan.loading.augmentation import Augmentation, no_augmentation
 from deadpan.loading.batches import Batches, ordered, subject_index
 from deadpan.method import Batch
-from deadpan.preparation.table import FaceTable, TableError, open_data, read_table
+from deadpan.preparation.contents import TableError
+from deadpan.preparation.table import FaceTable, open_data, read_table
 from tests.support.prepared_files import png, row, write
 
 SIX = tuple(name for name in EXPRESSIONS if name not in ("neutral", "contempt"))

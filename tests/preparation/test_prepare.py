@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,18 +17,28 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from deadpan.datasets import DATASETS, Dataset
-from deadpan.datasets.sample import DatasetError, Sample
+from deadpan.datasets.sample import DatasetError, Sample, VideoFrame
 from deadpan.expressions import EXPRESSIONS
-from deadpan.faces.alignment import STABLE, STABLE_TEMPLATE, TEMPLATE, alignment, margin_size, mesh_alignment, warp
+from deadpan.faces.alignment import (
+    STABLE,
+    STABLE_TEMPLATE,
+    TEMPLATE,
+    Alignment,
+    alignment,
+    margin_size,
+    mesh_alignment,
+    warp,
+)
 from deadpan.faces.detection import WholePicture, make_detector
-from deadpan.faces.face import Face
+from deadpan.faces.face import Detector, Face
 from deadpan.faces.landmarks import main_face
 from deadpan.faces.photographs import read_photograph
 from deadpan.preparation import prepare as preparation
 from deadpan.preparation.prepare import PreparationReport, prepare, skipped_path
-from deadpan.preparation.sample import prepare_sample
+from deadpan.preparation.sample import Skipped
+from deadpan.preparation.sample import prepare_samples as rows_of
 from deadpan.preparation.table import read_table, unpack_mesh
-from tests.support.photos import PHOTOS
+from tests.support.photos import PHOTOS, VIDEOS
 
 HAPPY, NEUTRAL = PHOTOS / "london_006_happiness.jpg", PHOTOS / "london_006_neutral.jpg"
 TARGET = (1.0, *[0.0] * (len(EXPRESSIONS) - 1))
@@ -37,12 +48,22 @@ TARGET = (1.0, *[0.0] * (len(EXPRESSIONS) - 1))
 def prepare_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., PreparationReport]:
     """Prepare a hand-made list of samples into OUT.parquet."""
 
-    def run(samples: list[Sample], *, image_size: int = 64, workers: int = 1) -> PreparationReport:
+    def run(
+        samples: list[Sample], *, image_size: int = 64, workers: int = 1, alignment: Alignment = "mesh"
+    ) -> PreparationReport:
         monkeypatch.setitem(DATASETS, "given", Dataset(lambda root: samples, EXPRESSIONS, DATASETS["csv"].facts))
         quiet = Console(file=StringIO())
-        return prepare("given", tmp_path, tmp_path / "out.parquet", image_size, workers=workers, console=quiet)
+        return prepare(
+            "given", tmp_path, tmp_path / "out.parquet", image_size, workers=workers, alignment=alignment, console=quiet
+        )
 
     return run
+
+
+def row_of(sample: Sample, size: int, find: Detector, way: Alignment = "mesh") -> dict[str, Any] | Skipped:
+    """What preparing makes of one sample."""
+    (row,) = rows_of([sample], size, find, way)
+    return row
 
 
 def png(pixels: NDArray[np.uint8]) -> bytes:
@@ -104,7 +125,7 @@ def test_the_mesh_follows_the_pixels() -> None:
     photograph = read_photograph(NEUTRAL)
     (face,) = make_detector()(photograph)
     assert face.mesh is not None
-    row = prepare_sample(Sample(NEUTRAL, "a", TARGET, twin=NEUTRAL.read_bytes()), 64, make_detector())
+    row = row_of(Sample(NEUTRAL, "a", TARGET, twin=NEUTRAL.read_bytes()), 64, make_detector())
     assert isinstance(row, dict)
     points = unpack_mesh(row["landmarks"], NEUTRAL).astype(float)
     matrix = mesh_alignment(face.mesh, 64)
@@ -128,7 +149,7 @@ def test_the_stable_points_come_to_lie_on_their_template(cropped: bool) -> None:
             (face,) = make_detector()(photograph)
             left, top, right, bottom = (round(edge) for edge in face.box)
             photograph = np.ascontiguousarray(photograph[top:bottom, left:right])
-        row = prepare_sample(Sample(png(photograph), "a", TARGET, cropped=cropped), 64, make_detector())
+        row = row_of(Sample(png(photograph), "a", TARGET, cropped=cropped), 64, make_detector())
         assert isinstance(row, dict)
         stable = unpack_mesh(row["landmarks"], path)[list(STABLE)].astype(float)
         assert np.abs(stable - (STABLE_TEMPLATE * 64 + 3 - 0.5)).mean() < 1.0
@@ -144,10 +165,10 @@ def test_the_landmarks_of_the_data_set_stand_in_where_nothing_is_detected() -> N
         return []
 
     for find in (blind, WholePicture()):
-        row = prepare_sample(sample, 64, find)
+        row = row_of(sample, 64, find)
         assert isinstance(row, dict)
         assert row["landmarks"] is None
-        as_before = prepare_sample(sample, 64, find, "five")
+        as_before = row_of(sample, 64, find, "five")
         assert isinstance(as_before, dict)
         expected = warp(photograph[..., ::-1], alignment(five, 64), 64)
         stored = cv2.imdecode(np.frombuffer(as_before["image"], np.uint8), cv2.IMREAD_COLOR)
@@ -159,7 +180,7 @@ def test_unusable_pictures_are_reported_and_skipped(
     tmp_path: Path, prepare_samples: Callable[..., PreparationReport]
 ) -> None:
     whole = HAPPY.read_bytes()
-    empty = png(np.full((200, 200, 3), 128, np.uint8))
+    empty = png(np.repeat(np.arange(200, dtype=np.uint8), 600).reshape(200, 200, 3))
     good = Sample(HAPPY, "good", TARGET)
     samples = [
         good,
@@ -168,6 +189,7 @@ def test_unusable_pictures_are_reported_and_skipped(
         Sample(empty, "empty", TARGET),
         replace(good, name="bad twin", twin=b"no picture"),
         replace(good, name="small twin", twin=empty),
+        Sample(png(np.full((200, 200, 3), 128, np.uint8)), "grey", TARGET),
         Sample(empty, "flat", TARGET, landmarks=np.zeros((68, 2), np.float32)),
     ]
     report = prepare_samples(samples)
@@ -175,11 +197,12 @@ def test_unusable_pictures_are_reported_and_skipped(
     assert report.reasons == {
         "unreadable picture": 3,
         "no face found": 1,
+        "picture of one colour": 1,
         "twin of another size": 1,
         "landmarks that give no alignment": 1,
     }
     listed = [json.loads(line) for line in skipped_path(report.out).read_text().splitlines()]
-    assert [entry["name"] for entry in listed] == ["cut", "absent", "empty", "bad twin", "small twin", "flat"]
+    assert [entry["name"] for entry in listed] == ["cut", "absent", "empty", "bad twin", "small twin", "grey", "flat"]
     assert "absent.jpg" in listed[1]["detail"]
     assert "skipped 3: unreadable picture" in str(report)
     prepare_samples([good])
@@ -208,7 +231,7 @@ def test_nothing_is_left_of_a_preparation_that_failed(
     def fail(*_: object) -> None:
         raise RuntimeError("power cut")
 
-    monkeypatch.setattr(preparation, "prepare_sample", fail)
+    monkeypatch.setattr(preparation, "prepare_samples", fail)
     with pytest.raises(RuntimeError, match="power cut"):
         prepare_samples(crops(2))
     assert (tmp_path / "out.parquet").read_bytes() == before
@@ -238,3 +261,29 @@ def test_main_face_is_large_and_central() -> None:
     corner, centre, passer_by = face(0, 0, 100), face(140, 140, 90), face(190, 190, 20)
     assert main_face([corner, centre, passer_by], 400, 400) is centre
     assert main_face([corner, passer_by], 400, 400) is corner
+
+
+def test_a_video_is_decoded_once_for_all_its_frames(
+    tmp_path: Path, prepare_samples: Callable[..., PreparationReport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frames of a variable rate, wanted in another order, with pictures between: each row shows its own frame."""
+    opened = []
+    capture = cv2.VideoCapture
+
+    def count(*arguments: object) -> cv2.VideoCapture:
+        opened.append(arguments[0])
+        return capture(*arguments)
+
+    monkeypatch.setattr(cv2, "VideoCapture", count)
+    video = VIDEOS / "variable_rate.mp4"
+    wanted = [43, *range(43), 99]
+    frames = [Sample(VideoFrame(video, n), f"frame {n}", TARGET, frame=n, cropped=True) for n in wanted]
+    report = prepare_samples([*crops(40), *frames, *crops(3)[2:]], alignment="five")
+    assert (report.kept, report.reasons) == (40 + 44 + 1, {"unreadable picture": 1})
+    assert len(opened) == 2  # to count its frames, and to read them
+    table = read_table(tmp_path / "out.parquet", None)
+    assert table.names.tolist()[40:-1] == [f"frame {n}" for n in wanted[:-1]]
+    shown = [cv2.resize(image, (128, 128)) for image in table.images[40:-1]]
+    numbers = [sum(1 << k for k in range(8) if each[4:12, 16 * k + 5 : 16 * k + 11].mean() > 127) for each in shown]
+    source = [n for n in range(60) if not 20 <= n < 44 or n % 3 == 0]
+    assert numbers == [source[n] for n in wanted[:-1]]

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from deadpan.expressions import EXPRESSIONS
 from deadpan.faces.landmarks import POINTS
-from deadpan.preparation.table import FORMAT, prepared_schema
+from deadpan.preparation.contents import FORMAT, prepared_schema
 
 
 def png(value: int, colour: bool, side: int = 70) -> bytes:
