@@ -45,6 +45,17 @@ def prepared_schema(about: dict[str, Any]) -> Any:
     return pa.schema(fields, {METADATA_KEY: json.dumps(about)})
 
 
+def is_prepared(path: Path) -> bool:
+    """Whether `deadpan prepare` wrote the file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return METADATA_KEY in (pq.read_schema(path).metadata or {})
+    except (OSError, pa.ArrowException):
+        return False
+
+
 class TableError(DeadpanError):
     """A file of prepared faces that cannot be used; the message says what was expected and what to do."""
 
