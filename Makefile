@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test check docs clean
+.PHONY: help demo test slow check docs wheel wheels clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-6s %s\n", $$1, $$2}' Makefile
@@ -28,6 +28,9 @@ demo: .venv/light ## read the example photographs and say which answers are righ
 test: .venv/dev ## run the tests
 	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 --cov --cov-report=term --cov-fail-under=90
 
+slow: .venv/dev ## run the tests that take minutes
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -m slow
+
 check: .venv/dev ## check style and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -36,6 +39,16 @@ check: .venv/dev ## check style and types
 docs: .venv/docs ## build the documentation site into out/site
 	$(BIN)/zensical build --clean --strict
 	@echo "Open out/site/index.html in a browser."
+
+wheel: .venv/light ## build the wheel, install it in an empty environment and read a photograph
+	rm -rf build dist .venv/wheel
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+	$(PYTHON) -m venv .venv/wheel
+	.venv/wheel/bin/pip install --quiet dist/deadpan-*.whl
+	cd dist && ../.venv/wheel/bin/deadpan predict ../examples/photos/girl_happiness.png --panel .
+
+wheels: wheel ## prove that wheels exist for every supported Python and system (downloads about 2 GB)
+	$(BIN)/python scripts/check_wheels.py dist/deadpan-*.whl
 
 clean: ## remove everything that the targets made
 	rm -rf .venv out build dist *.egg-info

@@ -86,7 +86,7 @@ def fit(name: str, variant: Variant, options: argparse.Namespace, drawn: str) ->
         out,
         TrainingConfig(**{**loop, **variant.loop}),
         augmentation=Augmentation(**variant.augmentation),
-        resume=True,
+        resume=(out / "config.json").exists(),
         command="python benchmarks/generators.py",
     )
     return out

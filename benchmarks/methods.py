@@ -129,7 +129,7 @@ def fit(name: str, seed: int, options: argparse.Namespace, data: list[str]) -> N
         threads=1,
     )
     settings, out = config(name, options.epochs, options.rate), folder(name, seed, options)
-    train(method_of(name), settings, data, out, loop, resume=True)
+    train(method_of(name), settings, data, out, loop, resume=(out / "config.json").exists())
 
 
 def judge(out: Path, people: str, pairing: Pairing = "twin") -> Identity:

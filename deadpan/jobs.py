@@ -5,16 +5,22 @@ from __future__ import annotations
 import math
 import multiprocessing
 import os
+import signal
 import socket
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 Work = Callable[[int], None]
 
 ATTEMPTS = 2
+
+IGNORE_CTRL_C = (signal.SIGINT, signal.SIG_IGN)
+"""A terminal sends Ctrl-C to every process; the one that started the others ends them."""
 
 
 def cores(root: Path = Path("/")) -> int:
@@ -90,19 +96,34 @@ def attempt(work: Work, index: int) -> str | None:
 
 
 def _threads(work: Work, indices: Sequence[int], width: int) -> Iterator[tuple[int, str | None]]:
-    """A thread waits for each fold that is under way."""
+    """A thread waits for each fold that is under way; an interruption ends the processes of all folds."""
     pool = ThreadPoolExecutor(max(1, width))
-    waiting = {pool.submit(attempt, work, index): index for index in indices}
+    stopped = Event()
+
+    def unless_stopped(index: int) -> None:
+        if not stopped.is_set():
+            work(index)
+
+    waiting = {pool.submit(attempt, unless_stopped, index): index for index in indices}
     try:
         for done in as_completed(waiting):
             yield waiting[done], done.result()
+    except (KeyboardInterrupt, GeneratorExit):
+        stopped.set()
+        pool.shutdown(wait=False, cancel_futures=True)
+        while not all(future.done() for future in waiting):
+            for process in multiprocessing.active_children():
+                process.terminate()
+            time.sleep(0.05)
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 def _in_process(work: Work, index: int) -> None:
     """A process of its own: one that is killed takes no other fold with it. Spawned, as on every system."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn, initializer=signal.signal, initargs=IGNORE_CTRL_C) as pool:
         pool.submit(work, index).result()
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TypeAlias
+
+# Left alone, the runtime writes a device id and a queue of events below the home folder and looks up the host that it
+# reports to; `disable_telemetry_events()` stops neither. It reads the variable when it is imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import onnxruntime
 

@@ -14,7 +14,9 @@ import deadpan
 PACKAGE = Path(deadpan.__file__).parent
 
 LAYERS = (
-    ("version", "expressions", "errors", "files", "pixels", "jobs", "onnx_runtime"),
+    ("version", "expressions", "errors", "pixels", "printable", "onnx_runtime"),
+    ("files", "interruption", "jobs", "settings"),
+    ("outputs",),
     ("faces", "models", "synthetic", "method"),
     ("prediction", "datasets", "methods"),
     ("preparation", "server"),
@@ -29,17 +31,9 @@ LAYERS = (
 """Lowest first; what stands in one line does not import each other."""
 
 LIGHT = (
-    "version",
-    "expressions",
-    "errors",
-    "files",
-    "pixels",
-    "jobs",
-    "onnx_runtime",
-    "faces",
-    "models",
-    "prediction",
-    "datasets",
+    *("version", "expressions", "errors", "pixels", "printable", "onnx_runtime"),
+    *("files", "interruption", "jobs", "settings", "outputs"),
+    *("faces", "models", "prediction", "datasets"),
 )
 HEAVY = ("torch", "lightning_fabric", "kornia", "sklearn", "scipy", "pyarrow", "onnx", "matplotlib", "numba", "ray")
 

@@ -6,10 +6,11 @@ import sys
 
 from cyclopts import App, Parameter
 
+from deadpan.printable import printable
 from deadpan.version import __version__
 
 DONE, PARTLY, FAILED, INTERRUPTED = 0, 1, 2, 130
-"""Exit codes: everything done; some items failed, others were done; nothing was done or the usage is wrong."""
+"""Exit codes: everything done; some items failed, others were done; nothing was done or wrong use; Ctrl-C."""
 
 app = App(
     name="deadpan",
@@ -23,4 +24,9 @@ app = App(
 
 def complain(text: object) -> None:
     """Say on standard error what went wrong."""
-    print(f"error: {text}", file=sys.stderr)
+    print(f"error: {printable(text)}", file=sys.stderr)
+
+
+def say(path: object) -> None:
+    """Print a file that was written."""
+    print(printable(path))

@@ -72,20 +72,28 @@ def prepare(
     **settings: Annotated[list[str], Parameter(help=SETTINGS)],
 ) -> int:
     """Detect, align and crop a data set once, into one Parquet file."""
+    from deadpan.interruption import telling_what_is_kept
+    from deadpan.preparation.parts import progress
     from deadpan.preparation.prepare import prepare as run
 
     chosen = given(dataset, settings, "image_size", "detector", "workers", "all_frames", "alignment")
-    report = run(
-        dataset,
-        root,
-        out,
-        image_size,
-        detector,
-        workers,
-        all_frames=all_frames,
-        alignment=alignment,
-        settings=chosen,
-    )
+
+    def kept() -> str:
+        done, total = progress(out)
+        return f"stopped after {done} of {total} pictures; the same command goes on from there" if done else ""
+
+    with telling_what_is_kept(kept):
+        report = run(
+            dataset,
+            root,
+            out,
+            image_size,
+            detector,
+            workers,
+            all_frames=all_frames,
+            alignment=alignment,
+            settings=chosen,
+        )
     print(report)
     return DONE if report.complete else PARTLY
 
@@ -108,12 +116,20 @@ synthesize = App(name="synthesize", help="Draw people, neutral and with each exp
 
 def add_synthesis() -> None:
     """Give `deadpan synthesize` the fields of its dataclass as flags."""
-    from deadpan.synthetic.synthesize import SynthesisConfig
+    from deadpan.interruption import telling_what_is_kept
+    from deadpan.synthetic.synthesize import SynthesisConfig, finished
     from deadpan.synthetic.synthesize import synthesize as draw
 
     def run(out, /, *, config=None):  # type: ignore[no-untyped-def]
         """Draw people into the folder OUT."""
-        draw(out, config or SynthesisConfig())
+        config = config or SynthesisConfig()
+
+        def kept() -> str:
+            done, total = finished(out, config), config.people
+            return f"stopped after {done} of {total} people; the same command goes on from there" if done else ""
+
+        with telling_what_is_kept(kept):
+            draw(out, config)
 
     run.__annotations__ = {
         "out": Annotated[Path, Parameter(help="Folder to write.")],

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
+
+from deadpan.cli.app import complain, say
 
 if TYPE_CHECKING:
     from deadpan.evaluation.record import Evaluation
@@ -25,9 +26,13 @@ def score(
     from rich.console import Console
 
     from deadpan.cli.terminal import print_scores
+    from deadpan.evaluation.score import are_scores
     from deadpan.evaluation.score import score as measure
     from deadpan.files import write_json
+    from deadpan.outputs import check_file
 
+    if json is not None:
+        check_file(json, "--json", are_scores, [model, *data], "a file name")
     measured = measure(model, data)
     print_scores(model, measured, Console())
     if json is not None:
@@ -49,13 +54,14 @@ def compare(
 
     from deadpan.cli.terminal import print_comparison
     from deadpan.comparison.compare import compare as measure
-    from deadpan.report.page import write_report
+    from deadpan.report.page import check_report_folder, write_report
 
+    check_report_folder(out, [*runs, *([judge] if judge else [])])
     comparison = measure(runs, judge)
     print_comparison(comparison.facts, Console())
     write_report(comparison, out)
     for path in sorted(out.iterdir()):
-        print(path)
+        say(path)
 
 
 evaluate = App(
@@ -177,12 +183,18 @@ def run_evaluation(judged: Evaluation, jobs: int, ray: str | None) -> int:
 
     from deadpan.cli.terminal import print_evaluation
     from deadpan.evaluation.evaluate import evaluate as run
-    from deadpan.evaluation.record import readings
+    from deadpan.evaluation.record import folds_done, readings
+    from deadpan.interruption import telling_what_is_kept
 
-    ended = run(judged, jobs, ray)
+    def kept() -> str:
+        done = len(folds_done(judged))
+        return f"stopped after {done} folds; the same command goes on from there, within a fold from its last epoch"
+
+    with telling_what_is_kept(kept):
+        ended = run(judged, jobs, ray)
     failed = [fold for fold in ended if fold["status"] != "done"]
     for fold in failed:
-        print(f"error: fold {fold['name']}: {fold['error']}", file=sys.stderr)
+        complain(f"fold {fold['name']}: {fold['error']}")
     facts = json.loads((Path(judged.out) / "evaluation.json").read_text())
     if len(failed) < len(ended):
         print_evaluation(facts, readings(judged), Console())

@@ -14,6 +14,7 @@ from cyclopts import CycloptsError, UnknownOptionError
 from deadpan.cli import data, evaluate, predict, relax, train
 from deadpan.cli.app import DONE, FAILED, INTERRUPTED, PARTLY, app, complain
 from deadpan.errors import how_to_install
+from deadpan.interruption import Terminated, ending_in_order
 
 LIGHT = ("cv2", "numpy", "onnxruntime", "PIL", "rich", "cyclopts")  # a missing one is a broken installation
 
@@ -37,6 +38,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     warnings.filterwarnings("ignore", module=r"PIL\.")  # about odd metadata and very large pictures
     tokens = join_dashes(sys.argv[1:] if arguments is None else arguments)
+    with ending_in_order():
+        return run(tokens)
+
+
+def run(tokens: list[str]) -> int:
+    """Run one command and return its exit code."""
     try:
         LATE.get(tokens[0] if tokens else "", lambda: None)()
         code = app(
@@ -46,18 +53,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
             result_action="return_value",
         )
         sys.stdout.flush()
+    except Terminated as stop:
+        return stop.code
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output has seen enough, as in `| head`
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more
+        drop_output()
         return PARTLY
     except (CycloptsError, ValueError, OSError, ModuleNotFoundError, FloatingPointError, BrokenExecutor) as error:
         if os.environ.get("DEADPAN_DEBUG"):
             raise
         complain(explain(error))
+        with contextlib.suppress(ValueError):  # closed already
+            try:
+                sys.stdout.flush()
+            except OSError:
+                drop_output()
         return FAILED
     return code if isinstance(code, int) else DONE
+
+
+def drop_output() -> None:
+    """Lead standard output nowhere: it takes no more, and the interpreter flushes it once more at the end."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def join_dashes(arguments: Sequence[str]) -> list[str]:

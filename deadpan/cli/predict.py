@@ -46,23 +46,42 @@ def predict(
     show: Annotated[bool, Parameter(help="Add what the model can show beyond its answer to the JSON lines.")] = False,
 ) -> int:
     """Read the expressions in photographs."""
+    from deadpan.files import partial_path
+    from deadpan.interruption import telling_what_is_kept
     from deadpan.prediction.folders import pictures_of
     from deadpan.prediction.predictor import Predictor
+    from deadpan.prediction.writers import check_outputs
 
     if not paths:
         raise ValueError("no photographs given; usage: deadpan predict PATHS... [OPTIONS], see deadpan predict --help")
     photographs = pictures_of(paths)
     found_by = "none" if crop else detector
     asked = show or panel is not None
+    inputs = [*photographs, *(each for each in (rest_face, model, detector) if each is not None)]
+    check_outputs(inputs, json=json, csv=csv, panel=panel, neutral=neutral_dir)
     side = 0 if small_faces else longest_side
     predictor = Predictor(model, found_by, side, confidence, show=asked, rest_face=rest_face)
-    failed = 0
-    with result_writers(
-        predictor.expressions, json=json, csv=csv, panel=panel, neutral=neutral_dir, shown=show
-    ) as writers:
+    done, failed = 0, 0
+
+    def kept() -> str:
+        if not done:
+            return ""
+        partials = [partial_path(each) for each in (json, csv) if each is not None]
+        files = [*(each for each in partials if each.exists()), *(each for each in (panel, neutral_dir) if each)]
+        rest = f"; go on from {photographs[done]}" if done < len(photographs) else ""
+        where = f"; their results are in {', '.join(map(str, files))}" if files else ""
+        return f"stopped after {done} of {len(photographs)} photographs{where}{rest}"
+
+    with (
+        telling_what_is_kept(kept),
+        result_writers(
+            predictor.expressions, json=json, csv=csv, panel=panel, neutral=neutral_dir, shown=show
+        ) as writers,
+    ):
         for result in predictor.predict_files(photographs):
             for write in writers:
                 write(result)
+            done += 1
             if result.error is not None:
                 complain(f"{result.path}: {result.error}")
                 failed += 1
@@ -93,23 +112,22 @@ def result_writers(
 ) -> Iterator[list[Writer]]:
     """Writers for the given files and directories; without a JSON or CSV file, one that prints to the terminal.
 
-    `shown` adds to the JSON lines what the model can show beyond its answer.
+    `shown` adds to the JSON lines what the model can show beyond its answer. Pictures come first: whose results are
+    in a file has its pictures too.
     """
     from deadpan.files import folder
     from deadpan.prediction.writers import csv_table, json_lines, neutral_faces, panels
 
-    if json is not None and csv is not None and str(json) == str(csv):
-        raise ValueError(f"JSON and CSV cannot both be written to {json}")
     with ExitStack() as stack:
         writers: list[Writer] = []
-        if json is not None:
-            writers.append(stack.enter_context(json_lines(json, shown)))
-        if csv is not None:
-            writers.append(stack.enter_context(csv_table(csv, expressions)))
         if panel is not None:
             writers.append(panels(folder(panel)))
         if neutral is not None:
             writers.append(neutral_faces(folder(neutral)))
+        if json is not None:
+            writers.append(stack.enter_context(json_lines(json, shown)))
+        if csv is not None:
+            writers.append(stack.enter_context(csv_table(csv, expressions)))
         if json is None and csv is None:
             writers.append(_terminal())
         yield writers

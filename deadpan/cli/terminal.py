@@ -13,6 +13,7 @@ from deadpan.datasets import DATASETS
 from deadpan.datasets.check import Check
 from deadpan.models import ModelError, card, is_intact, released
 from deadpan.prediction.results import FaceResult, PhotographResult
+from deadpan.printable import printable
 
 if TYPE_CHECKING:
     from deadpan.metrics.measurement import Measurement
@@ -24,7 +25,7 @@ LEAST = 0.01  # expressions below this are left out, except the chosen one
 
 def print_result(result: PhotographResult, console: Console) -> None:
     """Print a readable photograph's faces from left to right, each with its probabilities as bars."""
-    heading = Text(result.path, style="bold").append(f"  {result.width} x {result.height}", style="dim")
+    heading = Text(printable(result.path), style="bold").append(f"  {result.width} x {result.height}", style="dim")
     console.print(heading, soft_wrap=True)
     if not result.faces:
         console.print(Text("  no face found", style="dim"))
@@ -85,11 +86,12 @@ def print_card(name: str, console: Console) -> None:
     table.add_column(overflow="fold")
     for key, value in facts.items():
         if isinstance(value, Mapping):
-            text = "\n".join(f"{inner} {number}" for inner, number in flat(value).items())
+            text = "\n".join(printable(f"{inner} {number}") for inner, number in flat(value).items())
         elif isinstance(value, list):
-            text = "\n".join(_line(item) for item in value) if any(map(_is_long, value)) else ", ".join(map(str, value))
+            lines = [printable(_line(item)) for item in value]
+            text = "\n".join(lines) if any(map(_is_long, value)) else ", ".join(lines)
         else:
-            text = str(value)
+            text = printable(value)
         if key == "sha256":
             text += " (the file matches)" if is_intact(name) else " (THE FILE DIFFERS: reinstall deadpan)"
         table.add_row(key, Text(text or "-"))
@@ -117,7 +119,9 @@ def print_check(found: Check, console: Console) -> None:
     for line in found.lines:
         source = f" in {found.copy}" if found.copy else ""
         expected = "" if line.expected is None else f"expected {line.expected:,}{source}"
-        table.add_row(line.what, f"{line.found:,}", Text(expected, style="red" if line.differs else "dim"))
+        table.add_row(
+            Text(printable(line.what)), f"{line.found:,}", Text(expected, style="red" if line.differs else "dim")
+        )
     console.print(table)
     for finding in found.findings:
         console.print(Text(str(finding), style="dim" if finding.intended else "red"), soft_wrap=True)
@@ -150,7 +154,7 @@ def print_scores(model: str, measured: Mapping[str, Mapping[str, Measurement]], 
         for reading, each in readings.items():
             recalls = ", ".join(f"{key} {value:.3f}" for key, value in each.classification.recall.items())
             for line in (f"{model} on {name}, {reading}: {each.brief()}", f"  recall {recalls}"):
-                console.print(line, markup=False, highlight=False, soft_wrap=True)
+                console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
 
 def print_evaluation(facts: Mapping[str, Any], readings: Mapping[str, Any], console: Console) -> None:
@@ -158,7 +162,7 @@ def print_evaluation(facts: Mapping[str, Any], readings: Mapping[str, Any], cons
     done = sum(fold["status"] == "done" for fold in facts["folds"])
     protocol = facts["protocol"]
     title = f"{facts['method']} on {', '.join(facts['data'])}, {protocol['name']}: {protocol['title']}"
-    console.print(Text(title, style="bold"), soft_wrap=True)
+    console.print(Text(printable(title), style="bold"), soft_wrap=True)
     console.print(Text(f"{done} folds done; weights: {facts['selection']}", style="dim"), soft_wrap=True)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for heading in ("decided", "n", "accuracy", "balanced accuracy", "macro F1"):
@@ -184,7 +188,7 @@ def print_comparison(facts: Mapping[str, Any], console: Console) -> None:
         accuracy, *others = (f"{100 * frame[name]:.1f}" for name in ("accuracy", "balanced_accuracy", "macro_f1"))
         counts = [f"{run['pictures']:,}", f"{run['people']:,}" if run["people"] else "unknown"]
         row = [run["name"], *counts, f"{accuracy} ({ends})", *others, f"{run['calibration']['ece']:.3f}"]
-        table.add_row(*map(Text, row))
+        table.add_row(*map(Text, map(printable, row)))
     console.print(table)
     said = dict.fromkeys(f"{run['protocol']['name']}, weights: {run['selection']}" for run in facts["runs"])
     console.print(Text("; ".join(said), style="dim"))
@@ -194,4 +198,4 @@ def print_comparison(facts: Mapping[str, Any], console: Console) -> None:
             tests.append(f"permutation of people p {pair['permutation']['p']:.3g}")
         gap = 100 * (pair["accuracy_a"] - pair["accuracy_b"])
         line = f"{pair['a']} - {pair['b']}: {gap:+.1f} on {pair['pictures']:,} pictures, {', '.join(tests)}"
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(printable(line), markup=False, highlight=False, soft_wrap=True)

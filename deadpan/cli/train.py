@@ -8,6 +8,8 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from deadpan.cli.app import say
+
 
 def export(
     run: Annotated[Path, Parameter(help="Folder of a finished run.")],
@@ -50,7 +52,7 @@ def export(
         metrics=figures,
     )
     for path in written:
-        print(path)
+        say(path)
 
 
 train = App(name="train", help="Train a method on prepared faces; `deadpan train METHOD --help` lists its settings.")
@@ -70,9 +72,11 @@ def add_methods() -> None:
 
 def train_command(name: str) -> Callable[..., None]:
     """The function behind `deadpan train NAME`, whose flags cyclopts reads from its annotations."""
+    from deadpan.interruption import telling_what_is_kept
     from deadpan.loading.augmentation import Augmentation
     from deadpan.methods import METHODS
     from deadpan.training.config import TrainingConfig
+    from deadpan.training.resume import epochs_done
     from deadpan.training.train import train as fit
 
     settings = METHODS[name].Config
@@ -80,18 +84,23 @@ def train_command(name: str) -> Callable[..., None]:
     def run(  # type: ignore[no-untyped-def]
         *, data, out, validation=(), expressions=(), start=None, resume=False, config=None, training=None, augment=None
     ):
-        fit(
-            name,
-            config or settings(),
-            data,
-            out,
-            training,
-            augmentation=augment,
-            expressions=expressions or None,
-            validation=validation,
-            start=start,
-            resume=resume,
-        )
+        def kept():  # type: ignore[no-untyped-def]
+            epochs = epochs_done(out)
+            return f"stopped after {epochs} epochs, which {out} holds; go on with --resume" if epochs else ""
+
+        with telling_what_is_kept(kept):
+            fit(
+                name,
+                config or settings(),
+                data,
+                out,
+                training,
+                augmentation=augment,
+                expressions=expressions or None,
+                validation=validation,
+                start=start,
+                resume=resume,
+            )
 
     run.__doc__ = (METHODS[name].__doc__ or name) + "\n"
     run.__annotations__ = {

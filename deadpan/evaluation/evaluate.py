@@ -15,15 +15,15 @@ import torch
 from deadpan.evaluation.answers import joined, write_answers
 from deadpan.evaluation.fold_tables import FoldTables, gather
 from deadpan.evaluation.protocols import find
-from deadpan.evaluation.record import Evaluation, command_line, fold_facts, recipe, summarise, write_fold
+from deadpan.evaluation.record import Evaluation, command_line, fold_facts, has_begun, recipe, summarise, write_fold
 from deadpan.evaluation.robustness import measure_robustness
 from deadpan.evaluation.trained_model import collect_answers, open_model
 from deadpan.files import write_json
 from deadpan.jobs import run_folds
 from deadpan.models import released
 from deadpan.training import checkpoint
-from deadpan.training.run_folder import claim
-from deadpan.training.train import train
+from deadpan.training.run_folder import write_recipe
+from deadpan.training.train import check_accelerator, train
 
 
 def evaluate(evaluation: Evaluation, jobs: int = 1, ray: str | None = None) -> list[dict[str, Any]]:
@@ -35,7 +35,9 @@ def evaluate(evaluation: Evaluation, jobs: int = 1, ray: str | None = None) -> l
     tables = open_tables(evaluation)
     if evaluation.model is None:
         checkpoint.build(evaluation.method, dataclasses.asdict(evaluation.config), tables.table.expressions)
-    claim(Path(evaluation.out), recipe(evaluation, tables), resume=True)
+    if evaluation.model is None and ray is None:
+        check_accelerator(evaluation.training.accelerator)
+    write_recipe(Path(evaluation.out), recipe(evaluation, tables), begun=has_begun(evaluation))
     indices = [index for index in range(len(tables.folds)) if fold_facts(evaluation, index).get("status") != "done"]
     if jobs == 1 and ray is None:
         work = partial(run_fold, absolute(evaluation), tables=tables)
@@ -129,6 +131,6 @@ def train_fold(evaluation: Evaluation, tables: FoldTables, index: int) -> Path:
         expressions=tables.table.expressions,
         validation={f"{name}@validation": tables.validation(index)} if evaluation.inner else (),
         start=evaluation.start,
-        resume=True,
+        resume=(evaluation.folder(index) / "run" / "config.json").exists(),
         command=f"{command_line(evaluation)}  # fold {tables.folds[index].name}",
     )

@@ -17,8 +17,10 @@ from deadpan.evaluation.sequences import decide
 from deadpan.files import paths_of, write_json
 from deadpan.loading.augmentation import Augmentation
 from deadpan.metrics.classification import Classification
+from deadpan.settings import COUNT, NOT_NEGATIVE, check_ranges
 from deadpan.training.config import TrainingConfig
 from deadpan.training.provenance import setting_flags
+from deadpan.training.run_folder import TRAINED
 
 FORMAT = 1
 
@@ -50,8 +52,7 @@ class Evaluation:
             object.__setattr__(self, name, tuple(paths_of(getattr(self, name))))
         if self.selection not in RULES:
             raise ValueError(f"selection must be {' or '.join(RULES)}; got {self.selection!r}")
-        if self.robustness < 0:
-            raise ValueError(f"robustness is a number of pictures, 0 or more; got {self.robustness}")
+        check_ranges(self, folds=COUNT, robustness=NOT_NEGATIVE)
         if self.training.keep != "last":
             raise ValueError("keep belongs to `deadpan train`; `--selection inner` keeps the best epoch of each fold")
 
@@ -117,10 +118,21 @@ def recipe(evaluation: Evaluation, tables: FoldTables) -> dict[str, Any]:
     }
 
 
+def folds_done(evaluation: Evaluation) -> list[Path]:
+    """The folders of the folds that are done."""
+    ended = sorted((Path(evaluation.out) / "folds").glob("*/fold.json"))
+    return [path.parent for path in ended if json.loads(path.read_text())["status"] == "done"]
+
+
+def has_begun(evaluation: Evaluation) -> bool:
+    """Whether the folder holds a fold that is done, or one of which an epoch is."""
+    runs = [(Path(evaluation.out) / "folds").glob(f"*/run/{name}") for name in TRAINED]
+    return bool(folds_done(evaluation) or any(map(list, runs)))
+
+
 def readings(evaluation: Evaluation) -> dict[str, Classification]:
     """The answers of the folds that are done: on single pictures and, where known, on sequences by each rule."""
-    ended = sorted((Path(evaluation.out) / "folds").glob("*/fold.json"))
-    done = [path.parent for path in ended if json.loads(path.read_text())["status"] == "done"]
+    done = folds_done(evaluation)
     if not done:
         return {}
     answers = joined([read_answers(folder / "answers.parquet") for folder in done])

@@ -10,6 +10,7 @@ import numpy as np
 from deadpan.evaluation.trained_model import open_model
 from deadpan.files import paths_of
 from deadpan.metrics.measurement import Measurement, measure
+from deadpan.outputs import json_in
 from deadpan.preparation.table import FaceTable, open_data
 
 
@@ -19,6 +20,14 @@ def readings(table: FaceTable) -> dict[str, FaceTable]:
         return {"all": table}
     clear = np.array([attributes.get("majority", 0) == 1 for attributes in table.attributes])
     return {"majority": table.take(clear), "plurality": table}
+
+
+def are_scores(path: Path) -> bool:
+    """Whether `deadpan score --json` wrote the file: {"FILE@SPLIT": {reading: figures}}."""
+    facts = json_in(path)
+    files = list(facts.values()) if isinstance(facts, dict) else []
+    measured = [figures for each in files if isinstance(each, dict) for figures in each.values()]
+    return bool(measured) and all(isinstance(figures, dict) and "accuracy" in figures for figures in measured)
 
 
 def score(model: str | Path, data: str | Path | Sequence[str | Path]) -> dict[str, dict[str, Measurement]]:

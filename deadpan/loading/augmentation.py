@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from deadpan.faces.landmarks import mirrored
+from deadpan.settings import SHARE, Range, SettingError, check_ranges
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in JPEG
 
@@ -61,13 +62,13 @@ class Augmentation:
     "Probability that a rectangle of 2 to 15 % of the picture is covered."
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            largest = 90 if field.name == "rotation" else 1
-            if not 0 <= value <= largest:
-                raise ValueError(f"augmentation {field.name} must be between 0 and {largest}, got {value}")
+        check_ranges(
+            self, **{field.name: Range(0, 90) if field.name == "rotation" else SHARE for field in fields(self)}
+        )
         if self.blur + self.resolution > 1:
-            raise ValueError(f"blur and resolution are chances that exclude each other: {self.blur}, {self.resolution}")
+            raise SettingError(
+                f"blur and resolution are chances that exclude each other: {self.blur}, {self.resolution}"
+            )
 
 
 class Augmented(NamedTuple):

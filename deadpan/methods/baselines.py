@@ -20,6 +20,7 @@ from deadpan.method import Batch, Method, Prediction, Stage
 from deadpan.methods.derl import DeRLConfig, Generator
 from deadpan.methods.layers import accuracy, classification_loss, removal_loss, residual_trunk
 from deadpan.methods.schedules import constant_then_linear, one_cycle
+from deadpan.settings import check_method_settings
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,9 @@ class CNNConfig:
     "AdamW's highest learning rate."
     weight_decay: float = 0.05
     "AdamW's weight decay."
+
+    def __post_init__(self) -> None:
+        check_method_settings(self)
 
 
 class ResidualNetwork(nn.Module):
@@ -138,6 +142,9 @@ class DifferenceConfig:
     "AdamW's highest learning rate of the network."
     weight_decay: float = 0.05
     "AdamW's weight decay."
+
+    def __post_init__(self) -> None:
+        check_method_settings(self)
 
 
 class PixelNetwork(nn.Module):

@@ -33,6 +33,7 @@ from deadpan.methods.layers import (
     zero_weights,
 )
 from deadpan.methods.schedules import one_cycle
+from deadpan.settings import check_method_settings
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,9 @@ class DeadpanConfig:
     "AdamW's highest learning rate."
     weight_decay: float = 0.05
     "AdamW's weight decay."
+
+    def __post_init__(self) -> None:
+        check_method_settings(self)
 
 
 class Trunk(nn.Module):

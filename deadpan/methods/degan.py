@@ -50,6 +50,7 @@ from deadpan.methods.layers import (
     zero_weights,
 )
 from deadpan.methods.schedules import constant_then_linear, cosine, one_cycle
+from deadpan.settings import check_method_settings
 
 NOISE = 50  # random numbers given to the decoder beside the two codes; 0 when predicting [DR-GAN]
 LOCAL = (128, 0.2)  # channels of a local CNN and length of its feature; dropout before classifiers [ours, as for DeRL]
@@ -91,6 +92,9 @@ class DEGANConfig:
     "Epochs of stage 3 [ours; paper: none]."
     synthesis_rate: float = 2e-4
     "Adam's learning rate in stage 1, constant for one half, then linear to 0 [DR-GAN; schedule ours]."
+
+    def __post_init__(self) -> None:
+        check_method_settings(self)
 
 
 STACK = ((32, 64), (64, 64, 128), (128, 96, 192), (192, 128, 256), (256, 160, 320))

@@ -51,6 +51,7 @@ from deadpan.methods.layers import (
     zero_weights,
 )
 from deadpan.methods.schedules import constant_then_linear, cosine, one_cycle
+from deadpan.settings import check_method_settings
 
 DROPOUT = 0.5  # in the three innermost decoder layers, stage 1 only [pix2pix]
 LOCAL = (128, 0.2)  # channels of a local CNN and length of its feature; dropout before classifiers [not stated]
@@ -91,6 +92,9 @@ class DeRLConfig:
     "Adam's learning rate in stage 2, cosine [not stated in the paper]."
     joint_rate: float = 3e-4
     "AdamW's highest learning rate in stage 3, one cycle [ours]."
+
+    def __post_init__(self) -> None:
+        check_method_settings(self)
 
 
 class Generator(nn.Module):

@@ -55,6 +55,7 @@ from deadpan.methods.layers import (
     zero_weights,
 )
 from deadpan.methods.schedules import constant_then_linear, one_cycle
+from deadpan.settings import check_method_settings
 
 Contrast = Literal["diff", "concat"]
 Reference = Literal["generated", "real", "none"]
@@ -104,6 +105,9 @@ class DGCNConfig:
     "Adam's rate for R, constant for one half, then linear to 0; a tenth of it, one cycle, in the joint stage [ours]."
     contrast_rate: float = 2e-3
     "AdamW's highest rate for embedding and classifier, one cycle; a quarter of it in the joint stage [ours]."
+
+    def __post_init__(self) -> None:
+        check_method_settings(self)
 
 
 def generator_channels(config: DGCNConfig) -> list[int]:

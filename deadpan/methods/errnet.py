@@ -8,8 +8,7 @@ not draw the neutral face but the residual image, what has to be taken away from
 read in segments that belong to one expression each, so that the classes lie far apart. Two residues say what the
 expression is: one of pixels, and one of facial landmarks.
 
-Differences from the paper. Only its abstract could be read; the idea above is the paper's, every layer, loss and
-number our choice.
+Differences from the paper. Only its abstract could be read: the idea is the paper's, layers, losses and numbers ours.
 
 1. Encoder and decoder: a 7x7 convolution, then residual blocks that halve the size down to a code of at least 4x4;
    `stem_stride` 2 halves the size in the first layer, for a CPU.
@@ -20,8 +19,7 @@ number our choice.
    Removal alone (`pretrain_epochs`) masks by the true class.
 4. The residual image is 2 tanh(.), as pixels in [-1, 1] differ by up to 2; the last layer starts at zero. With
    `output` "warp" the face is moved and painted (layers.WarpAndPaint), and the residual image is x - n.
-5. The landmark branch regresses the displacement of the face's landmarks from rest, in units of the distance of the
-   outer eye corners, from the masked code.
+5. The landmark branch regresses the landmarks' displacement from rest, in distances of the outer eye corners.
 6. Both residues are read: the logits are the sum of those of the segments, of a local CNN (DeRL's) on the residual
    image at half its size, and of an MLP on the displacements. The sum and the segments have a cross-entropy.
 7. The L1 is weighted by 1 + 12 * (5x5 mean of |x - n|) / 0.2 (`change_weight`), since a plain L1 (0) teaches to copy.
@@ -58,6 +56,7 @@ from deadpan.methods.layers import (
     zero_weights,
 )
 from deadpan.methods.schedules import constant_then_linear
+from deadpan.settings import check_method_settings
 
 SHARED = 0.5  # share of the code's channels that belongs to no expression [ours]
 MARGIN = 1.0  # by how much the energy of the true segment should be above the others [ours]
@@ -98,6 +97,9 @@ class ERRNetConfig:
     "Epochs of removal and recognition together [ours]."
     rate: float = 5e-4
     "Adam's learning rate, constant for one half, then linear to 0 [ours]."
+
+    def __post_init__(self) -> None:
+        check_method_settings(self)
 
 
 def segment_width(channels: int, expressions: int) -> int:

@@ -7,7 +7,7 @@ import multiprocessing
 import time
 import warnings
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -26,17 +26,23 @@ from deadpan.faces.alignment import Alignment, margin_size
 from deadpan.faces.detection import DEFAULT_DETECTOR, make_detector
 from deadpan.faces.face import Detector
 from deadpan.files import replacing
+from deadpan.interruption import ignore_ctrl_c
 from deadpan.jobs import cores
+from deadpan.outputs import check_file, json_in_first_line
 from deadpan.preparation.contents import FORMAT, prepared_schema
+from deadpan.preparation.parts import Parts, Results
 from deadpan.preparation.sample import Skipped, prepare_samples
+from deadpan.preparation.table import is_prepared
+from deadpan.printable import printable
 
 CHUNK = 64  # samples a worker gets at once: 0.2 to 3 s of work, and at most 64 decoded rows on their way back
 
 ROW_GROUP = 1024
 
-IMAGE_SIZES = range(16, 513)
+Work = Callable[[list[Sample]], Results]
+"""Prepares one chunk."""
 
-Results = list["dict[str, Any] | Skipped"]
+IMAGE_SIZES = range(16, 513)
 
 
 def prepare(
@@ -55,15 +61,17 @@ def prepare(
     """Write the data set at `root` to the Parquet file `out`, as aligned faces for networks of `image_size` pixels.
 
     Pictures that cannot be used are listed in OUT.skipped.jsonl with the reason. `workers` processes share the work
-    (None: one per core; 1: none but this one); the file is the same for any number. It appears only when complete.
-    `alignment` "five" aligns by eyes, nose tip and mouth corners, as the models of 0.1 want it.
-    `all_frames` takes whole sequences instead of their first and peak frames; `settings` are those of the data set's
-    reader. The report names what the reader left out and pictures that occur twice.
-    DatasetError for an unreadable data set or when no face is left, ValueError for settings out of range.
+    (None: one per core; 1: none but this one); the file is the same for any number. It appears only when complete;
+    until then the folder OUT.partial keeps what is done, and the same call goes on from there. `alignment` "five"
+    aligns by eyes, nose tip and mouth corners, as the models of 0.1 want it. `all_frames` takes whole sequences instead
+    of their first and peak frames; `settings` are those of the data set's reader. The report names what the reader left
+    out and pictures that occur twice.
+    DatasetError for an unreadable data set or when no face is left, OutputError where `out` would replace a file that
+    this command did not write, ValueError for settings out of range.
     """
     out = Path(out)
-    if out.is_dir() or out.resolve() == Path(root).resolve():
-        raise ValueError(f"{out} must be a new Parquet file, neither a folder nor the data itself")
+    check_file(out, "prepare", is_prepared, (root, detector), "a new Parquet file, not the data")
+    check_file(skipped_path(out), "prepare", _is_list_of_skipped)
     if image_size not in IMAGE_SIZES:
         raise ValueError(f"image size must be {IMAGE_SIZES[0]} to {IMAGE_SIZES[-1]} pixels, got {image_size}")
     if workers is not None and workers < 1:
@@ -83,14 +91,25 @@ def prepare(
         "detector": detector,
         "alignment": alignment,
     }
+    chunks = list(_split(samples))
+    parts = Parts(out, about, [[sample.name for sample in chunk] for chunk in chunks])
     work = partial(_prepare_chunk, size=image_size, detector=detector, alignment=alignment)
-    results = _chunks(samples, work, workers or cores())
-    with replacing(out) as unfinished:
-        counts, skipped = _write(results, unfinished, about, len(samples), console or Console(stderr=True))
-        if not counts["faces"]:
-            why = ", ".join(sorted({skip.reason for skip in skipped}))
-            raise datasets.DatasetError(f"no face is left of the {len(samples)} pictures of {root}: {why}")
-        _write_skipped(skipped_path(out), skipped)
+    try:
+        _prepare_missing(parts, chunks, work, workers or cores(), console or Console(stderr=True))
+        with replacing(out) as unfinished:
+            counts, skipped = _join(parts, unfinished, prepared_schema(about))
+            if not counts["faces"]:
+                why = ", ".join(sorted({skip.reason for skip in skipped}))
+                raise datasets.DatasetError(f"no face is left of the {len(samples)} pictures of {root}: {why}")
+            _write_skipped(skipped_path(out), skipped)
+    except datasets.DatasetError:
+        parts.remove()
+        raise
+    except BaseException:
+        if len(parts.missing()) == len(chunks):
+            parts.remove()
+        raise
+    parts.remove()
     reasons = dict(Counter(skip.reason for skip in skipped))
     report = (counts["faces"], counts["twins"], counts["meshless"])
     return PreparationReport(dataset, out, *report, reasons, findings, time.perf_counter() - begun)
@@ -124,10 +143,30 @@ def _split(samples: Sequence[Sample]) -> Iterator[list[Sample]]:
         yield chunk
 
 
-def _chunks(samples: Sequence[Sample], work: Callable[[list[Sample]], Results], workers: int) -> Iterator[Results]:
-    """The results in the order of the samples, with at most four chunks per worker in memory."""
-    chunks = _split(samples)
-    if workers == 1 or len(samples) <= CHUNK:
+def _prepare_missing(parts: Parts, chunks: Sequence[list[Sample]], work: Work, workers: int, console: Console) -> None:
+    """Prepare every chunk that has no part yet."""
+    missing = parts.missing()
+    total = sum(map(len, chunks))
+    before = done = total - sum(len(chunks[index]) for index in missing)
+    begun, skipped = time.perf_counter(), 0
+    with _progress(console) as progress:
+        task = progress.add_task("prepare", total=total, completed=done, rate="")
+        for index, results in zip(missing, _results([chunks[each] for each in missing], work, workers), strict=True):
+            parts.write(index, results)
+            done += len(results)
+            skipped += sum(isinstance(result, Skipped) for result in results)
+            rate = f"{(done - before) / (time.perf_counter() - begun):.0f} per s, {skipped} skipped"
+            progress.update(task, completed=done, rate=rate)
+
+
+def _begin_worker() -> None:
+    ignore_ctrl_c()
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # about odd metadata and very large pictures
+
+
+def _results(chunks: Sequence[list[Sample]], work: Work, workers: int) -> Iterator[Results]:
+    """The results of each chunk in turn, with at most four chunks per worker in memory."""
+    if workers == 1 or len(chunks) <= 1:
         threads = cv2.getNumThreads()
         try:
             yield from map(work, chunks)
@@ -135,12 +174,7 @@ def _chunks(samples: Sequence[Sample], work: Callable[[list[Sample]], Results], 
             cv2.setNumThreads(threads)
         return
     # spawn, not fork: the same on Linux, macOS and Windows, and safe in a process that already runs threads
-    pool = ProcessPoolExecutor(
-        workers,
-        multiprocessing.get_context("spawn"),
-        initializer=warnings.filterwarnings,
-        initargs=("ignore", "", Warning, r"PIL\."),  # about odd metadata and very large pictures
-    )
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_begin_worker)
     pending: deque[Future[Results]] = deque()
     try:
         for chunk in chunks:
@@ -156,37 +190,26 @@ def _chunks(samples: Sequence[Sample], work: Callable[[list[Sample]], Results], 
 # --- the files -------------------------------------------------------------------------------------------------------
 
 
-def _write(
-    results: Iterable[Results], path: Path, about: dict[str, Any], total: int, console: Console
-) -> tuple[Counter[str], list[Skipped]]:
-    """Stream the rows to `path`; returns the counts of faces, twins and meshless faces, and what was skipped."""
+def _join(parts: Parts, path: Path, schema: Any) -> tuple[Counter[str], list[Skipped]]:
+    """Write all rows to `path`; returns the counts of faces, twins and meshless faces, and what was skipped."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = prepared_schema(about)
     counts: Counter[str] = Counter()
-    skipped, rows = [], []
-    with pq.ParquetWriter(path, schema) as writer, _progress(console) as progress:
-        task = progress.add_task("prepare", total=total, rate="")
-        begun = time.perf_counter()
-        for chunk in results:
-            for result in chunk:
-                if isinstance(result, Skipped):
-                    skipped.append(result)
-                else:
-                    rows.append(result)
-            if len(rows) >= ROW_GROUP:
-                writer.write_table(pa.Table.from_pylist(rows, schema))
-                rows = []
-            good = [result for result in chunk if not isinstance(result, Skipped)]
-            counts["faces"] += len(good)
-            counts["twins"] += sum(row["twin"] is not None for row in good)
-            counts["meshless"] += sum(row["landmarks"] is None for row in good)
-            done = counts["faces"] + len(skipped)
-            rate = f"{done / (time.perf_counter() - begun):.0f} per s, {len(skipped)} skipped"
-            progress.update(task, completed=done, rate=rate)
-        if rows:
-            writer.write_table(pa.Table.from_pylist(rows, schema))
+    skipped: list[Skipped] = []
+    waiting: list[Any] = []
+    with pq.ParquetWriter(path, schema) as writer:
+        for rows, left_out in parts.read():
+            skipped += left_out
+            counts["faces"] += len(rows)
+            counts["twins"] += len(rows) - rows["twin"].null_count
+            counts["meshless"] += rows["landmarks"].null_count
+            waiting.append(rows)
+            if sum(map(len, waiting)) >= ROW_GROUP:
+                writer.write_table(pa.concat_tables(waiting).combine_chunks())
+                waiting = []
+        if any(map(len, waiting)):
+            writer.write_table(pa.concat_tables(waiting).combine_chunks())
     return counts, skipped
 
 
@@ -202,6 +225,11 @@ def _write_skipped(path: Path, skipped: Sequence[Skipped]) -> None:
     lines = [json.dumps({"name": skip.name, "reason": skip.reason, "detail": skip.detail}) for skip in skipped]
     with replacing(path) as partial:
         partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _is_list_of_skipped(path: Path) -> bool:
+    facts = json_in_first_line(path)
+    return isinstance(facts, dict) and list(facts) == ["name", "reason", "detail"]
 
 
 def skipped_path(out: Path) -> Path:
@@ -234,11 +262,10 @@ class PreparationReport:
 
     def __str__(self) -> str:
         rate = (self.kept + self.skipped) / max(self.seconds, 1e-9)
-        lines = [
-            f"{self.out}: {self.kept:,} faces ({self.twins:,} with twin) in {self.seconds:.1f} s, {rate:.0f} per s"
-        ]
+        faces = f"{self.kept:,} faces ({self.twins:,} with twin)"
+        lines = [f"{printable(self.out)}: {faces} in {self.seconds:.1f} s, {rate:.0f} per s"]
         if self.meshless:
             lines.append(f"  {self.meshless:,} without a trusted mesh: aligned by five landmarks, or as they are")
         lines += [f"  skipped {count:,}: {reason}" for reason, count in sorted(self.reasons.items())]
-        lines += [f"  each in {skipped_path(self.out)}"] if self.reasons else []
-        return "\n".join([*lines, *(f"  {finding}" for finding in self.findings)])
+        lines += [f"  each in {printable(skipped_path(self.out))}"] if self.reasons else []
+        return "\n".join([*lines, *(f"  {printable(str(finding))}" for finding in self.findings)])

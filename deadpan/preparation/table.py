@@ -16,6 +16,7 @@ from deadpan.faces.alignment import Alignment
 from deadpan.faces.landmarks import POINTS
 from deadpan.preparation.contents import (
     FACTS,
+    METADATA_KEY,
     TableError,
     read_attributes,
     read_columns,
@@ -28,6 +29,17 @@ Rows = NDArray[np.int64]
 MESH = (POINTS, 2)
 
 PIXELS = ("image", "twin", "landmarks", "twin_landmarks")
+
+
+def is_prepared(path: Path) -> bool:
+    """Whether `deadpan prepare` wrote the file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return METADATA_KEY in (pq.read_schema(path).metadata or {})
+    except (OSError, pa.ArrowException):
+        return False
 
 
 @dataclass(frozen=True, eq=False, repr=False)

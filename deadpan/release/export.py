@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from deadpan.files import replacing
+from deadpan.outputs import check_file, check_folder, json_in
 from deadpan.preparation.table import open_data
 from deadpan.release.calibration import calibrate
 from deadpan.release.card import description, origin
-from deadpan.release.onnx_file import parity, to_onnx
+from deadpan.release.onnx_file import is_released, parity, to_onnx
 from deadpan.release.released import Graph, Released
 from deadpan.training.checkpoint import load_method
 from deadpan.version import __version__
@@ -47,6 +48,8 @@ def export(
     method, facts = load_method(run)
     folder = run if run.is_dir() else run.parent
     path = (folder if out is None else out) / f"{facts['method']}.onnx" if out is None or out.suffix != ".onnx" else out
+    card_path = path.with_suffix(".json")
+    check_outputs(path, card_path, [run, *folder.glob("*.safetensors"), *([calibration] if calibration else [])])
     module = Released(method, flip=flip, strength=strength, dead_zone=dead_zone, leave_neutral=leave_neutral).eval()
     if calibration is not None:
         trained = {each["file"].partition("@")[0] for each in facts.get("data", []) if "@" not in str(calibration)}
@@ -78,8 +81,19 @@ def export(
         "created": date.today().isoformat(),
         "deadpan": __version__,
     }
-    card_path = path.with_suffix(".json")
     with replacing(path) as partial, replacing(card_path) as partial_card:
         partial.write_bytes(data)
         partial_card.write_text(json.dumps(card, indent=1) + "\n")
     return path, card_path
+
+
+def check_outputs(path: Path, card_path: Path, inputs: Sequence[str | Path]) -> None:
+    """Refuse (OutputError) a model file or a card that would replace an input or a file that deadpan did not write."""
+    check_folder(path.parent, "--out")
+    check_file(path, "--out", is_released, inputs, "a folder, or the name of an .onnx file")
+    check_file(card_path, "--out", _is_card, inputs, "a name whose card, NAME.json, is free")
+
+
+def _is_card(path: Path) -> bool:
+    facts = json_in(path)
+    return isinstance(facts, dict) and {"format", "method", "sha256"} <= set(facts)

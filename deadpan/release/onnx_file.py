@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
+from google.protobuf.message import DecodeError
 from torch import nn
 
 from deadpan.onnx_runtime import open_session
@@ -53,6 +55,15 @@ def without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
         del each.metadata_props[:]
         each.doc_string = ""
     return model
+
+
+def is_released(path: Path) -> bool:
+    """Whether the file is an ONNX model that deadpan wrote."""
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except (OSError, DecodeError):
+        return False
+    return any(each.key == "deadpan" for each in model.metadata_props)
 
 
 def parity(module: nn.Module, data: bytes, image_size: int) -> float:

@@ -7,6 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from deadpan.method import Method, Prediction
+from deadpan.settings import NOT_NEGATIVE, Range, SettingError
+
+STRENGTH = Range(0, 1, above=True)
 
 
 class DeadZone(nn.Module):
@@ -53,10 +56,9 @@ class Released(nn.Module):
         leave_neutral: float = 0.0,
     ) -> None:
         super().__init__()
-        if not 0 < strength <= 1:
-            raise ValueError(f"strength must be above 0 and at most 1; got {strength}")
-        if leave_neutral < 0:
-            raise ValueError(f"leave_neutral must be at least 0; got {leave_neutral}")
+        for name, value, allowed in (("strength", strength, STRENGTH), ("leave_neutral", leave_neutral, NOT_NEGATIVE)):
+            if value not in allowed:
+                raise SettingError(f"{name} must be {allowed}; got {value}")
         if leave_neutral and "neutral" not in method.expressions:
             raise ValueError(f"leave_neutral needs neutral among the expressions: {', '.join(method.expressions)}")
         self.method, self.flip, self.strength, self.dead_zone = method, flip, strength, DeadZone(dead_zone)

@@ -12,7 +12,8 @@ from markupsafe import Markup
 
 from deadpan.comparison.compare import Comparison, Evaluated
 from deadpan.expressions import EXPRESSIONS
-from deadpan.files import replacing
+from deadpan.files import OutputError, replacing
+from deadpan.outputs import check_folder, is_among, json_in
 from deadpan.report.drawings import Axes, Line, chart, scatter, span
 from deadpan.report.gallery import gallery
 from deadpan.report.table_text import latex, markdown
@@ -49,6 +50,16 @@ NOT_CURVES = (
     "pictures_per_second",
     "validation pictures",
 )
+
+
+def check_report_folder(out: Path, inputs: Sequence[Path]) -> None:
+    """Refuse (OutputError) a folder that holds anything but an earlier report."""
+    check_folder(out, "--out")
+    if not out.is_dir() or not any(out.iterdir()):
+        return
+    facts = json_in(out / "comparison.json")
+    if is_among(out, inputs) or not isinstance(facts, dict) or not {"runs", "pairs"} <= set(facts):
+        raise OutputError(f"{out} holds other files; --out needs an empty or new folder, or that of an earlier report")
 
 
 def write_report(comparison: Comparison, out: str | Path) -> None:

@@ -20,7 +20,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from deadpan.expressions import EXPRESSIONS
+from deadpan.interruption import ignore_ctrl_c
 from deadpan.jobs import cores
+from deadpan.settings import COUNT, NOT_NEGATIVE, Range, SettingError, check_ranges
 from deadpan.synthetic.expression import (
     Weights,
     action_units,
@@ -64,12 +66,9 @@ class SynthesisConfig:
     "Processes; one per core by default."
 
     def __post_init__(self) -> None:
-        for name, least in (("people", 1), ("pictures", 1), ("size", 32), ("seed", 0), ("first_person", 0)):
-            value = getattr(self, name)
-            if value < least:
-                raise ValueError(f"{name} must be at least {least}; got {value}")
-        if self.sequences == 1 or self.sequences < 0:
-            raise ValueError(f"sequences must be 0 (single pictures) or at least 2 frames; got {self.sequences}")
+        check_ranges(self, people=COUNT, pictures=COUNT, size=Range(32), seed=NOT_NEGATIVE, first_person=NOT_NEGATIVE)
+        if self.sequences != 0 and self.sequences not in Range(2):
+            raise SettingError(f"sequences must be 0 (single pictures) or at least 2 frames; got {self.sequences}")
         if self.workers is not None and self.workers < 1:
             raise ValueError(f"workers must be at least 1; got {self.workers}")
         if self.head not in HEADS:
@@ -104,6 +103,12 @@ def synthesize(out: str | Path, config: SynthesisConfig) -> None:
         _write(out / "samples.jsonl", "".join(lines))
 
 
+def finished(out: Path, config: SynthesisConfig) -> int:
+    """How many of the people of an interrupted run are in the folder `out`."""
+    people = range(config.first_person, config.first_person + config.people)
+    return sum((out / f"{person:05d}").is_dir() for person in people)
+
+
 def _claim(out: Path, config: SynthesisConfig) -> None:
     from deadpan.version import __version__
 
@@ -134,12 +139,13 @@ def _draw_all(people: list[int], out: Path, config: SynthesisConfig) -> Iterator
     spawn = multiprocessing.get_context("spawn")  # the same on Linux, macOS and Windows
     draw(people[0])  # compiles the loops once, for all workers
     yield None
-    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_single_thread) as pool:
+    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_begin_worker) as pool:
         yield from pool.map(draw, people[1:])
 
 
-def _single_thread() -> None:
+def _begin_worker() -> None:
     cv2.setNumThreads(1)
+    ignore_ctrl_c()
 
 
 def _draw_person(number: int, out: Path, config: SynthesisConfig) -> None:

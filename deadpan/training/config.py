@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from deadpan.settings import COUNT, NOT_NEGATIVE, SHARE, SettingError, check_ranges
+
+ACCELERATORS = ("auto", "cpu", "cuda", "gpu", "mps")
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
@@ -42,11 +46,13 @@ class TrainingConfig:
     "Also log for TensorBoard."
 
     def __post_init__(self) -> None:
-        least = {"batch_size": 1, "sheet_every": 1, "validation_pictures": 1}
-        least |= {"pictures_per_epoch": 0, "threads": 0, "seed": 0, "averaging": 0, "own_neutral": 0, "balance": 0}
-        for name, bound in least.items():
-            if getattr(self, name) < bound:
-                raise ValueError(f"{name} must be at least {bound}; got {getattr(self, name)}")
-        for name in ("averaging", "own_neutral", "balance"):
-            if getattr(self, name) > 1:
-                raise ValueError(f"{name} must be at most 1; got {getattr(self, name)}")
+        check_ranges(
+            self,
+            **dict.fromkeys(("batch_size", "sheet_every", "validation_pictures"), COUNT),
+            **dict.fromkeys(("pictures_per_epoch", "threads", "seed", "weights"), NOT_NEGATIVE),
+            **dict.fromkeys(("averaging", "own_neutral", "balance"), SHARE),
+        )
+        if self.weights and not any(self.weights):
+            raise SettingError("weights must be above 0 for one data file at least; got 0 for all")
+        if self.accelerator not in ACCELERATORS:
+            raise SettingError(f"accelerator must be one of {', '.join(ACCELERATORS)}; got {self.accelerator!r}")

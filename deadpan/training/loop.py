@@ -23,6 +23,7 @@ from deadpan.loading.batches import Batches, ordered
 from deadpan.method import Batch, Method, Stage
 from deadpan.metrics.measurement import measure_method
 from deadpan.preparation.table import FaceTable
+from deadpan.printable import printable
 from deadpan.training import checkpoint
 from deadpan.training.averages import averaged, start_averages
 from deadpan.training.config import TrainingConfig
@@ -64,7 +65,7 @@ def fit(run: Run, recipe: Mapping[str, Any]) -> Path:
     """Train every stage from where the last checkpoint left off, and return the path of the finished weights."""
     finished = run.out / "model.safetensors"
     if finished.exists():
-        run.console.print(f"{run.out} is finished already")
+        run.console.print(printable(f"{run.out} is finished already"), markup=False, highlight=False, soft_wrap=True)
         return finished
     tensors, position = read_state(run.out)
     if tensors:

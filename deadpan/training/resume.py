@@ -23,6 +23,11 @@ def read_state(out: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return checkpoint.read_tensors(path) if path.exists() else ({}, {"stage": 0, "epoch": 0, "logged": 0})
 
 
+def epochs_done(out: Path) -> int:
+    """How many epochs of a stopped run its folder holds."""
+    return int(read_state(out)[1]["logged"])
+
+
 def save_state(
     out: Path,
     children: Mapping[str, nn.Module],

@@ -9,23 +9,73 @@ from typing import Any
 
 from rich.console import Console
 
-from deadpan.files import replacing
+from deadpan.files import OutputError, replacing, write_json
+from deadpan.outputs import check_folder, json_in
+from deadpan.printable import printable
+
+RECIPE = "config.json"
+
+TRAINED = ("state.safetensors", "model.safetensors")
+"""What a run has once an epoch of it is done."""
+
+OWN = (RECIPE, "log.jsonl", "best.safetensors", *TRAINED)
+
+
+SAME_KIND = {"method", "config", "data", "protocol", "validation"}
+"""By these keys, where a recipe has them, the config.json of a training and of an evaluation are known."""
 
 
 def claim(out: Path, recipe: Mapping[str, Any], resume: bool) -> None:
-    """Make the run folder with its config.json, or check that the one there is the same run."""
-    path = out / "config.json"
-    text = json.dumps(recipe, indent=1)
-    if path.exists():
-        if not resume:
-            raise ValueError(f"{out} holds a run already; continue it with --resume, or choose another folder")
-        there = json.loads(path.read_text())
-        changed = [key for key, value in json.loads(text).items() if there.get(key) != value]
-        if changed:
-            raise ValueError(f"{out} was started with another {changed[0]}: {there.get(changed[0])}; repeat that")
+    """Make the run folder with its config.json, or check that the one there is the same run.
+
+    A run that has finished no epoch is started again, whatever its settings were.
+    """
+    begun = any((out / name).exists() for name in TRAINED)
+    if resume and not (out / RECIPE).exists():
+        raise OutputError(f"there is no run in {out} to go on with; start it without --resume")
+    if begun and not resume and (out / RECIPE).exists():
+        raise OutputError(f"{out} holds a run already; continue it with --resume, or choose another folder")
+    write_recipe(out, recipe, begun=begun)
+
+
+def write_recipe(out: Path, recipe: Mapping[str, Any], *, begun: bool) -> None:
+    """Write OUT/config.json; of what is `begun` there, check that it has the same settings (OutputError)."""
+    check_folder(out, "--out")
+    path = out / RECIPE
+    there = json_in(path) if path.exists() else None
+    if path.exists() and (not isinstance(there, dict) or not SAME_KIND & set(recipe) <= set(there)):
+        raise OutputError(f"{path} was not written by this command; choose another folder")
+    if there is None and (foreign := [name for name in OWN if (out / name).exists()]):
+        raise OutputError(f"{out} holds {foreign[0]}, but no {RECIPE}: no run of deadpan; choose another folder")
+    if there is not None and begun:
+        different = differences(there, json.loads(json.dumps(recipe)))
+        if different:
+            raise OutputError(f"{out} was started with {different}; repeat that, or choose another folder")
         return
-    with replacing(path) as partial:
-        partial.write_text(text)
+    write_json(path, recipe)
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Every setting that differs, by its flag: "--width 0.5 (now 0.25), --seed 0 (now 1)"; empty where none does."""
+    old, new = flags(before), flags(now)
+    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    if len(names) > 1 and "--command" in names:
+        names.remove("--command")  # it repeats the others
+    return ", ".join(f"{name} {_written(old.get(name))} (now {_written(new.get(name))})" for name in names)
+
+
+def flags(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a recipe by the flags of the command line."""
+    found: dict[str, Any] = {}
+    for part, value in recipe.items():
+        prefix = "--augment." if part == "augmentation" else "--"
+        for name, setting in value.items() if isinstance(value, dict) else [(part, value)]:
+            found[prefix + name.replace("_", "-")] = setting
+    return found
+
+
+def _written(value: Any) -> str:
+    return "not given" if value in (None, [], "") else " ".join(map(str, value if isinstance(value, list) else [value]))
 
 
 def forget_after(out: Path, position: Mapping[str, Any]) -> None:
@@ -43,11 +93,15 @@ def write_log(out: Path, entry: Mapping[str, Any], console: Console, *, tensorbo
         file.write(json.dumps(entry) + "\n")
     shown = " ".join(f"{key} {value:.4g}" for key, value in entry.items() if isinstance(value, float))
     validation = "".join(
-        f"; {Path(spec).name}: " + " ".join(f"{key} {value}" for key, value in figures.items() if key != "recall")
+        f"; {printable(Path(spec).name)}: "
+        + " ".join(f"{key} {value}" for key, value in figures.items() if key != "recall")
         for spec, figures in entry.get("validation", {}).items()
     )
     console.print(
-        f"{entry['stage']} {entry['epoch']}: {shown}{validation}", markup=False, highlight=False, soft_wrap=True
+        printable(f"{entry['stage']} {entry['epoch']}: {shown}{validation}"),
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
     )
     if tensorboard:
         from torch.utils.tensorboard import SummaryWriter

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from deadpan.errors import DeadpanError
 from deadpan.files import paths_of
 from deadpan.loading.augmentation import Augmentation
 from deadpan.preparation.table import FaceTable, open_data
@@ -41,7 +42,7 @@ def train(
     trains on tables says by which `command`. Expressions default to those of the first file. `start` is a finished or
     stopped run whose weights to begin from: with it, a stage of 0 epochs leaves what that run learnt. A run that was
     stopped goes on with `resume=True`, as if it had not stopped. ValueError for data, settings or an `out` that do not
-    fit.
+    fit; a start that fails does not block `out`.
     """
     config = config or TrainingConfig()
     augmentation = augmentation or Augmentation()
@@ -73,9 +74,17 @@ def train(
     if start is not None:
         checkpoint.begin_from(method, start)
     held = opened(validation, expressions, method_config.image_size)
+    check_accelerator(config.accelerator)
     claim(out, recipe, resume)
     run = Run(name, method, config, augmentation, out, tables, held)
     return fit(run, recipe)
+
+
+def check_accelerator(name: str) -> None:
+    """Refuse (DeadpanError) an accelerator that this machine does not have."""
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not available.get({"gpu": "cuda"}.get(name, name), True):
+        raise DeadpanError(f"torch {torch.__version__} finds no accelerator {name} on this machine; use auto or cpu")
 
 
 def opened(data: Data, expressions: Sequence[str] | None, image_size: int) -> dict[str, FaceTable]:

@@ -42,7 +42,7 @@ def test_the_whole_chain(tmp_path: Path, girl: Path, capsys: pytest.CaptureFixtu
         (["synthesize", "out", "--people", "0"], "people"),
         (["synthesize", "out", "--assets", __file__], "assets belong to head 'ict'"),
         (["synthesize", "out", "--head", "ict", "--assets", __file__], "is not a converted ICT head"),
-        (["prepare", "csv", "faces.csv", "faces.csv"], "must be a new Parquet file"),
+        (["prepare", "csv", "faces.csv", "faces.csv"], "prepare needs a new Parquet file, not the data"),
     ],
 )
 def test_wrong_use_ends_with_two_and_says_what_to_do(

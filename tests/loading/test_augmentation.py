@@ -188,7 +188,7 @@ def test_marked_grey_pictures_give_the_same_result() -> None:
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Augmentation)])
 def test_settings_out_of_range(name: str) -> None:
-    with pytest.raises(ValueError, match=f"augmentation {name} must be between 0 and"):
+    with pytest.raises(ValueError, match=f"{name} must be at least 0 and at most"):
         replace(Augmentation(), **{name: -0.1})
 
 

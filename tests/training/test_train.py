@@ -10,10 +10,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
 
+from deadpan.cli.main import main
+from deadpan.files import OutputError
+from deadpan.loading.augmentation import Augmentation
 from deadpan.methods import METHODS
 from deadpan.methods.schedules import cosine, one_cycle
 from deadpan.prediction.predictor import Predictor
@@ -87,7 +91,7 @@ def test_the_best_epoch_is_kept_also_by_a_stopped_run(
                 stop_after(patch, stop)
                 train("cnn", config, [str(drawn)], out, keeping, validation=[str(drawn)])
         method, facts = load_method(
-            train("cnn", config, [str(drawn)], out, keeping, validation=[str(drawn)], resume=True)
+            train("cnn", config, [str(drawn)], out, keeping, validation=[str(drawn)], resume=stop > 0)
         )
         assert facts["kept"] == {"stage": "network", "epoch": best, "accuracy": 0.8}
         assert not (out / "best.safetensors").exists()
@@ -151,8 +155,59 @@ def test_a_folder_with_another_run_is_refused(drawn: Path, tmp_path: Path) -> No
     train("cnn", tiny("cnn"), [str(drawn)], out, TINY)
     with pytest.raises(ValueError, match="holds a run already; continue it with --resume"):
         train("cnn", tiny("cnn"), [str(drawn)], out, TINY)
-    with pytest.raises(ValueError, match="was started with another training"):
-        train("cnn", tiny("cnn"), [str(drawn)], out, dataclasses.replace(TINY, seed=1), resume=True)
+    with pytest.raises(OutputError, match=r"--seed 0 \(now 1\), --augment.flip 0.5 \(now 0.0\); repeat"):
+        other, still = dataclasses.replace(TINY, seed=1), Augmentation(flip=0.0)
+        train("cnn", tiny("cnn"), [str(drawn)], out, other, augmentation=still, resume=True)
+
+
+def test_a_start_that_failed_does_not_block_its_folder(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a run whose first epoch came to no end nothing is kept: other settings may take its folder."""
+    out, data = tmp_path / "run", [str(drawn)]
+    for stop in (FloatingPointError("nan"), KeyboardInterrupt(), OSError(28, "No space left on device")):
+        with monkeypatch.context() as patch, pytest.raises(type(stop)):
+            patch.setattr(loop, "run_epoch", Mock(side_effect=stop))
+            train("cnn", tiny("cnn"), data, out, TINY)
+        assert (out / "config.json").exists()
+    train("cnn", tiny("cnn"), data, out, dataclasses.replace(TINY, seed=1))
+    assert json.loads((out / "config.json").read_text())["training"]["seed"] == 1
+    assert load_method(out)[1]["recipe"]["training"]["seed"] == 1
+
+
+def test_a_run_that_is_not_there_cannot_go_on(drawn: Path, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"there is no run in .* to go on with"):
+        train("cnn", tiny("cnn"), [str(drawn)], tmp_path / "run", TINY, resume=True)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("config.json", '{"compilerOptions": {}}', "was not written by this command"),
+        ("config.json", "[]", "was not written by this command"),
+        ("config.json", "no JSON", "was not written by this command"),
+        ("log.jsonl", "mine\n", "holds log.jsonl, but no config.json"),
+        ("model.safetensors", "mine", "holds model.safetensors, but no config.json"),
+    ],
+)
+@pytest.mark.parametrize("resume", [False, True])
+def test_files_of_the_user_are_no_run(
+    name: str, text: str, message: str, resume: bool, drawn: Path, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(OutputError, match="no run in" if resume and name != "config.json" else message):
+        train("cnn", tiny("cnn"), [str(drawn)], tmp_path, TINY, resume=resume)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, text)]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_an_accelerator_that_is_not_there(drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    assert main(["train", "cnn", "--data", str(drawn), "--out", str(out), "--accelerator", "cuda"]) == 2
+    said = capsys.readouterr().err
+    assert "finds no accelerator cuda on this machine; use auto or cpu" in said and said.count("\n") == 1
+    assert not out.exists()
 
 
 def test_a_run_begins_from_another_and_leaves_stages_of_no_epochs(drawn: Path, tmp_path: Path) -> None:
@@ -187,7 +242,7 @@ def test_wrong_settings_leave_no_run_behind(drawn: Path, tmp_path: Path) -> None
     assert not out.exists()
     with pytest.raises(ValueError, match="sheet_every must be at least 1; got 0"):
         TrainingConfig(sheet_every=0)
-    with pytest.raises(ValueError, match="averaging must be at most 1; got 7"):
+    with pytest.raises(ValueError, match="averaging must be at least 0 and at most 1; got 7"):
         TrainingConfig(averaging=7)
 
 
