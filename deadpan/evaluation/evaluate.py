@@ -1,6 +1,4 @@
-"""`deadpan evaluate`: trains and tests every fold of a protocol and stores the answers; it can be stopped and
-continued.
-"""
+"""`deadpan evaluate`: trains and tests every fold of a protocol and stores the answers; a stopped run can continue."""
 
 from __future__ import annotations
 

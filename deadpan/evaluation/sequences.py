@@ -37,9 +37,7 @@ def decide(answers: Answers, rule: Rule) -> Answers:
 
 
 def majority(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(n, K) of n frames -> (K,): the share of frames that predict each expression; ties go to the more probable
-    one.
-    """
+    """(n, K) of n frames -> (K,): the share of frames that predict each expression; ties go to the more probable."""
     votes = np.bincount(probabilities.argmax(1), minlength=probabilities.shape[1])
     shares = (votes + TIE * mean_log_probability(probabilities)) / (len(probabilities) + TIE)
     return np.asarray(shares, np.float32)

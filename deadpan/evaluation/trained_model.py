@@ -1,6 +1,4 @@
-"""A trained model, from a finished run or an ONNX file: its predictions on a table, and the people it was trained
-on.
-"""
+"""A trained model, from a finished run or an ONNX file: its predictions on a table, and whom it was trained on."""
 
 from __future__ import annotations
 
@@ -54,9 +52,7 @@ class TrainedModel:
         )
 
     def among(self, expressions: tuple[str, ...], prediction: Prediction) -> NDArray[np.float32]:
-        """Probabilities (N, K) of `expressions`; other expressions of the model are dropped and the rest
-        renormalised.
-        """
+        """Probabilities (N, K) of `expressions`; the model's other expressions are dropped, the rest renormalised."""
         columns = [self.expressions.index(name) for name in expressions]
         shares = prediction.logits.float()[:, columns].softmax(1)  # as those of all, scaled
         return np.asarray(shares.cpu().numpy(), np.float32)

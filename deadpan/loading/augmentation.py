@@ -156,9 +156,7 @@ def _symmetric(uniform: Tensor, strength: float) -> Tensor:
 
 
 def _geometry(draw: Tensor, slack: int, settings: Augmentation) -> tuple[Tensor, Tensor]:
-    """Matrices (N, 2, 2) and shifts (N, 2) from pixels of the result to pixels of the picture, relative to the
-    centres.
-    """
+    """Matrices (N, 2, 2) and shifts (N, 2) from pixels of the result to pixels of the picture, about the centres."""
     angle = _symmetric(draw[:, 0], math.radians(settings.rotation))
     scale = torch.exp(_symmetric(draw[:, 1], settings.scale))
     stretch = torch.exp(_symmetric(draw[:, 2], settings.stretch))

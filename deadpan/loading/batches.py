@@ -79,8 +79,7 @@ class Batches:
         return max(1, (self.pictures_per_epoch or rows) // (self.batch_size * self.ranks))
 
     def epoch(self, index: int, paired_only: bool = False, start: int = 0) -> Iterator[Batch]:
-        """The batches of epoch `index` from step `start` on; `paired_only` uses only pictures with a known neutral
-        face.
+        """The batches of epoch `index` from step `start` on; `paired_only` uses only pictures with a neutral face.
 
         ValueError if no picture has one.
         """

@@ -135,8 +135,7 @@ class Studio:
         self.gaze = ahead / np.linalg.norm(ahead, axis=1, keepdims=True)
 
     def picture(self, weights: Mapping[str, float]) -> tuple[npt.NDArray[np.uint8], Array]:
-        """Return the picture (size, size, 3) uint8 RGB with these blendshape weights, and its landmarks (68, 2) in
-        pixels.
+        """Return the picture (size, size, 3) uint8 RGB with these blendshape weights, and its landmarks (68, 2) px.
 
         The first picture fixes the exposure, so render the neutral face first.
         """
