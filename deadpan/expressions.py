@@ -1,4 +1,4 @@
-"""The vocabulary: eight expressions in one order, and the checks that keep a subset of them honest."""
+"""The vocabulary: the eight expressions in their fixed order, and the check of a subset of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many processes a machine has room for, and where folds run: in turn, in processes, or on a Ray cluster."""
+"""Counts the usable cores, and runs folds in turn, in processes or on a Ray cluster; a failed fold is tried twice."""
 
 from __future__ import annotations
 
@@ -64,10 +64,10 @@ def _quota(group: Path) -> float | None:
 def run_folds(
     work: Work, indices: Sequence[int], jobs: int = 1, ray: str | None = None, *, gpu: bool = False
 ) -> Iterator[tuple[int, str | None]]:
-    """Do `work` for every index and say, as each ends, whether it was done (None) or why not.
+    """Run `work` for every index; yields (index, None) after success and (index, error) after failure.
 
-    `jobs` processes share this machine; `ray` is a cluster's address, or "local". There `work` must be picklable, and
-    takes a whole GPU each where the cluster has some and `gpu` is asked for. What raises or is killed is tried again.
+    `jobs` processes share this machine. `ray` is the address of a cluster, or "local"; `work` must then be picklable,
+    and with `gpu` each fold gets a whole GPU if the cluster has any. Work that raises or is killed is tried again.
     """
     if jobs < 1:
         raise ValueError(f"jobs must be at least 1; got {jobs}")
@@ -83,7 +83,7 @@ def run_folds(
 
 
 def attempt(work: Work, index: int) -> str | None:
-    """Try up to twice; None when it is done, else the last error in one line."""
+    """Call `work` up to twice; None after success, else the last error on one line."""
     text = ""
     for _ in range(ATTEMPTS):
         try:
@@ -96,7 +96,7 @@ def attempt(work: Work, index: int) -> str | None:
 
 
 def _threads(work: Work, indices: Sequence[int], width: int) -> Iterator[tuple[int, str | None]]:
-    """A thread waits for each fold that is under way; an interruption ends the processes of all folds."""
+    """Run folds concurrently; one thread waits for each running fold, and an interruption ends all their processes."""
     pool = ThreadPoolExecutor(max(1, width))
     stopped = Event()
 
@@ -121,7 +121,7 @@ def _threads(work: Work, indices: Sequence[int], width: int) -> Iterator[tuple[i
 
 
 def _in_process(work: Work, index: int) -> None:
-    """A process of its own: one that is killed takes no other fold with it. Spawned, as on every system."""
+    """Run one fold in its own spawned process, so that a killed fold does not stop the others."""
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn, initializer=signal.signal, initargs=IGNORE_CTRL_C) as pool:
         pool.submit(work, index).result()
@@ -133,7 +133,7 @@ def _call(work: Work, index: int) -> None:
 
 @contextmanager
 def _cluster(address: str, gpu: bool) -> Iterator[Callable[[Work, int], Any]]:
-    """Connect to a Ray cluster, or start one on this machine, and yield what runs work there."""
+    """Connect to a Ray cluster or start one on this machine, and yield the function that runs work there."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reports its use over the network unless told not to
     try:
         import ray
@@ -153,7 +153,7 @@ def _cluster(address: str, gpu: bool) -> Iterator[Callable[[Work, int], Any]]:
 
 
 def check_reachable(address: str) -> None:
-    """Refuse an address at which nobody answers (ValueError): Ray itself would try for minutes."""
+    """ValueError for an address without a server; Ray itself would retry for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if address in ("local", "auto"):
         return

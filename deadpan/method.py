@@ -1,4 +1,4 @@
-"""The interface that every method fills: what goes in (Batch), what comes out (Prediction), how it trains (Stage)."""
+"""The interface of every method: its input (Batch), its output (Prediction) and its training (Stage)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from deadpan.expressions import check_expressions
 
 @dataclass(frozen=True)
 class Batch:
-    """N aligned faces with everything that training may know about them.
+    """N aligned faces with everything that training may use.
 
-    Pixels are float in [-1, 1], landmarks are (x, y) in pixels of the crop.
+    Pixels are float in [-1, 1]; landmarks are (x, y) in pixels of the crop.
     """
 
     image: Tensor  # (N, C, H, W)
@@ -42,7 +42,7 @@ class Batch:
 
 
 class Prediction(NamedTuple):
-    """What every method answers; a tuple, so that torch.export and ONNX accept it."""
+    """The output of every method; a tuple, so that torch.export and ONNX accept it."""
 
     logits: Tensor  # (N, K)
     neutral: Tensor  # (N, C, H, W) the generated neutral face; the image itself where the method makes none
@@ -50,11 +50,11 @@ class Prediction(NamedTuple):
 
 @dataclass(frozen=True)
 class Shown:
-    """Something that a method can show about N faces beyond its answer; `kind` says what `value` is.
+    """An additional output of a method for N faces, for panels and reports; `kind` says what `value` holds.
 
-    votes: (N, K) probabilities of the expressions. amounts: (N, K) numbers from 0 on, one for each expression.
-    level: (N,) a number from 0 on. picture: (N, 3, S, S) in [-1, 1]. shifts: (N, P, 2, 2) points in pixels of the
-    crop, from [:, :, 0] to [:, :, 1].
+    votes: (N, K) probabilities of the expressions. amounts: (N, K) numbers >= 0, one per expression. level: (N,) a
+    number >= 0. picture: (N, 3, S, S) in [-1, 1]. shifts: (N, P, 2, 2) points in pixels of the crop, from [:, :, 0] to
+    [:, :, 1].
     """
 
     kind: Literal["votes", "amounts", "level", "picture", "shifts"]
@@ -62,7 +62,7 @@ class Shown:
 
 
 def constant(progress: float) -> float:
-    """The learning rate as it was set, at any `progress` in [0, 1]."""
+    """A schedule that keeps the learning rate unchanged; `progress` is in [0, 1]."""
     return 1.0
 
 
@@ -70,9 +70,9 @@ def constant(progress: float) -> float:
 class Stage:
     """One phase of a paper's training.
 
-    `step` runs its own optimiser steps on a batch and returns what to log, as 0-dimensional tensors. The loop saves and
-    resumes what is listed here: `optimizers`, and a running average of each child module named in `averaged`, which
-    takes the child's place when the stage ends.
+    `step` runs its own optimiser steps on a batch and returns 0-dimensional tensors to log. The loop saves and resumes
+    `optimizers`, and a running average of each child module named in `averaged`. The average replaces the child's
+    weights when the stage ends.
     """
 
     name: str
@@ -86,7 +86,7 @@ class Stage:
 
 
 class Method(nn.Module):
-    """A network with its losses, optimisers and steps; one file in `methods/` fills this in for one paper."""
+    """A network with its losses, optimisers and steps; each paper implements it in one file of `methods/`."""
 
     Config: ClassVar[type[Any]]  # frozen dataclass in the same file; its defaults are the paper's
     generates: bool = True  # False: makes no neutral face, Prediction.neutral is the image
@@ -107,25 +107,25 @@ class Method(nn.Module):
         optimizer.step()
 
     def stages(self) -> list[Stage]:
-        """The phases of training, in the order they run; optimisers are made here, once."""
+        """The phases of training in order; called once, since it creates the optimisers."""
         raise NotImplementedError
 
     def forward(self, image: Tensor) -> Prediction:
-        """Predict from (N, 3, H, W) in [-1, 1]; what is exported and shipped."""
+        """Predict from images (N, 3, H, W) in [-1, 1]; this is the exported and released network."""
         raise NotImplementedError
 
     def compare(self, image: Tensor, neutral: Tensor) -> Prediction:
-        """Predict from (N, 3, H, W) with a photograph of the same person at rest instead of the generated face."""
+        """Predict from images (N, 3, H, W) and given neutral faces of the same people, instead of generated ones."""
         raise NotImplementedError(f"{type(self).__name__} has no place for a given neutral face")
 
     def show(self, image: Tensor, neutral: Tensor) -> dict[str, Shown]:
-        """What the method can show about (N, 3, H, W) beyond its answer, by caption; for panels and reports.
+        """Additional outputs for images (N, 3, H, W) by caption, for panels and reports.
 
-        `neutral` is the face of its Prediction: the generated one, or the one given to `compare`.
+        `neutral` is the neutral face of the Prediction: generated, or given to `compare`.
         """
         return {}
 
     def predict(self, batch: Batch) -> Prediction:
-        """Predict for evaluation: `forward` on the image, except where a method may see the true neutral face."""
+        """Predict for evaluation: `forward` on the image, except for methods that may use the true neutral face."""
         prediction: Prediction = self(batch.image)
         return prediction

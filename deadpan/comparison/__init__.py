@@ -1,1 +1,1 @@
-"""Answers -> figures."""
+"""Stored answers -> figures."""

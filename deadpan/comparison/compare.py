@@ -1,4 +1,4 @@
-"""`deadpan compare`: evaluated runs side by side, from their stored answers; docs/compare.md defines each figure."""
+"""`deadpan compare`: compares evaluated runs by their stored answers; docs/compare.md defines each figure."""
 
 from __future__ import annotations
 
@@ -28,35 +28,35 @@ from deadpan.version import __version__
 
 FORMAT = 1
 
-MAPPED = 1000  # pictures on the map
+MAPPED = 1000  # at most this many pictures on the map
 
-CROWD = 30  # fewest pictures that t-SNE arranges; fewer are laid out by their principal components
+CROWD = 30  # t-SNE needs at least this many pictures; fewer are placed by their principal components
 
 PASSED_ON = ("method", "model", "config", "protocol", "selection", "dataset", "data", "expressions")
-"""Of evaluation.json, what the facts of a run repeat."""
+"""Entries of evaluation.json that the facts of a run repeat."""
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What `deadpan evaluate` left of a run: the folds that are done, as one."""
+    """What `deadpan evaluate` wrote about one run: all finished folds, joined."""
 
-    facts: dict[str, Any]  # evaluation.json, with the folds as their own files say
+    facts: dict[str, Any]  # evaluation.json, with each fold's fold.json
     answers: Answers
-    robustness: dict[str, Any] | None  # counts summed over the folds that have them
-    curves: list[dict[str, Any]]  # of every epoch of every fold: fold, stage, epoch and numbers
+    robustness: dict[str, Any] | None  # counts, summed over the folds that measured robustness
+    curves: list[dict[str, Any]]  # one entry per epoch of every fold: fold, stage, epoch and the logged numbers
     folder: Path = Path()
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs and everything that was measured of them, ready for JSON."""
+    """Runs and all figures measured on them, ready for JSON."""
 
     runs: tuple[Evaluated, ...]
     facts: dict[str, Any]
 
 
 def load_run(folder: Path) -> Evaluated:
-    """Read an evaluated run; ValueError where the folder holds none, or no fold of it is finished."""
+    """Read an evaluated run; ValueError where the folder holds none or none of its folds is finished."""
     path = folder / "evaluation.json"
     if not path.is_file():
         raise ValueError(f"{folder} holds no evaluation.json; `deadpan evaluate ... --out {folder}` writes one")
@@ -66,7 +66,7 @@ def load_run(folder: Path) -> Evaluated:
     folds = {each.parent: _json(each) for each in sorted(folder.glob("folds/*/fold.json"), key=_fold_number)}
     done = {each: fold["name"] for each, fold in folds.items() if fold["status"] == "done"}
     if not done:
-        raise ValueError(f"{folder} has no finished fold; give the same `deadpan evaluate` command again to go on")
+        raise ValueError(f"{folder} has no finished fold; repeat the same `deadpan evaluate` command to continue it")
     stored = [_json(each / "robustness.json") for each in done if (each / "robustness.json").is_file()]
     return Evaluated(
         facts={**facts, "folds": list(folds.values())},
@@ -78,9 +78,10 @@ def load_run(folder: Path) -> Evaluated:
 
 
 def compare(folders: str | Path | Sequence[str | Path], judge: str | Path | None = None) -> Comparison:
-    """Measure evaluated runs and every two of them; `judge` is a trained identity.safetensors.
+    """Measure evaluated runs and compare every two of them.
 
-    ValueError where a folder holds no finished fold, or two runs share no picture.
+    `judge` is a trained identity.safetensors; without it a judge is trained on the runs' own pictures. ValueError where
+    a folder holds no finished fold, or where two runs share no picture.
     """
     places = paths_of(folders)
     if not places:
@@ -100,7 +101,7 @@ def compare(folders: str | Path | Sequence[str | Path], judge: str | Path | None
 
 
 def describe(run: Evaluated, judge: Judge | None) -> dict[str, Any]:
-    """Everything that is measured of one run."""
+    """All figures of one run."""
     answers = run.answers
     by_fold = {name: answers.folds == name for name in np.unique(answers.folds).tolist()}
     right = answers.classification.right
@@ -129,7 +130,7 @@ def describe(run: Evaluated, judge: Judge | None) -> dict[str, Any]:
 
 
 def figures(answers: Answers) -> dict[str, Any]:
-    """Accuracy, balanced accuracy and macro F1 with 95 % intervals, recalls and the confusion matrix."""
+    """Accuracy, balanced accuracy and macro F1 with 95 % intervals, recall per expression and the confusion matrix."""
     found = answers.classification
     unit, over = units(answers.subjects)
     ends = bootstrap(unit, found.truth, found.answer, len(answers.expressions))
@@ -145,7 +146,7 @@ def figures(answers: Answers) -> dict[str, Any]:
 
 
 def neutral(answers: Answers, judge: Judge | None) -> dict[str, Any] | None:
-    """How good the generated neutral faces are; None of a method that makes none."""
+    """The quality of the generated neutral faces; None for a method that generates none."""
     if answers.neutral is None:
         return None
     unjudged = {"identity": None, "copy_identity": None}
@@ -158,10 +159,10 @@ def neutral(answers: Answers, judge: Judge | None) -> dict[str, Any] | None:
 
 
 def compare_pair(one: Evaluated, other: Evaluated) -> dict[str, Any]:
-    """Whether two runs differ, on the pictures that both answered; ValueError where there are none.
+    """Test whether two runs differ, on the pictures that both answered; ValueError where there are none.
 
-    `permutation` is None where people are unknown. `expressions` are those that both could answer: a run that knows
-    more has more ways to be wrong.
+    `permutation` is None where the people are unknown. `expressions` lists those that both models know: a model that
+    knows more expressions has more ways to be wrong.
     """
     a, b = one.answers, other.answers
     keys_a, keys_b = (np.char.add(np.char.add(each.subjects, "\n"), each.names) for each in (a, b))
@@ -196,13 +197,13 @@ def compare_pair(one: Evaluated, other: Evaluated) -> dict[str, Any]:
 
 
 def spread(values: Sequence[float]) -> dict[str, float | None]:
-    """Mean and sample standard deviation, which one value does not have."""
+    """Mean and sample standard deviation; the deviation of a single value is None."""
     deviation = round(statistics.stdev(values), 4) if len(values) > 1 else None
     return {"mean": round(statistics.fmean(values), 4), "std": deviation}
 
 
 def summed(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The counts of several robustness.json together."""
+    """The counts of several robustness.json, added."""
     names = parts[0]["degradations"]
     return {
         "pictures": sum(part["pictures"] for part in parts),
@@ -214,7 +215,7 @@ def summed(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def shares(counts: dict[str, Any]) -> dict[str, Any]:
-    """Counts of right answers as accuracies."""
+    """Counts of correct answers, as accuracies."""
     total = counts["pictures"]
     return {
         "pictures": total,
@@ -226,9 +227,10 @@ def shares(counts: dict[str, Any]) -> dict[str, Any]:
 
 
 def arranged(answers: Answers) -> list[list[float]]:
-    """At most 1,000 pictures on a plane, alike answers near each other: [x, y, truth, answer] each.
+    """Place at most 1,000 pictures on a plane, similar predictions close to each other: [x, y, truth, answer] each.
 
-    t-SNE (van der Maaten and Hinton 2008) of the log-probabilities; principal components of under 30 pictures.
+    The method is t-SNE (van der Maaten and Hinton 2008) of the log-probabilities, or their principal components for
+    fewer than 30 pictures.
     """
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
@@ -238,7 +240,7 @@ def arranged(answers: Answers) -> list[list[float]]:
         return []
     logs = np.log(np.maximum(answers.probabilities[rows].astype(np.float64), 1e-6))
     places: NDArray[np.float64] = np.zeros((len(rows), 2))
-    if len(np.unique(logs, axis=0)) > 1:  # answers that are all equal are one point
+    if len(np.unique(logs, axis=0)) > 1:  # identical predictions all stay at one point
         crowd = len(rows) >= CROWD
         way = TSNE(perplexity=min(30, len(rows) / 4), init="pca", random_state=0) if crowd else PCA(2, random_state=0)
         places = way.fit_transform(logs).round(3)
@@ -255,15 +257,15 @@ def _json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is damaged: {error}; `deadpan evaluate` writes it anew") from None
+        raise ValueError(f"{path} is damaged: {error}; delete it and repeat `deadpan evaluate`") from None
 
 
 def _fold_number(path: Path) -> tuple[int, str]:
-    return len(path.parent.name), path.parent.name  # 100 comes after 99
+    return len(path.parent.name), path.parent.name  # sorts 100 after 99
 
 
 def _curves(path: Path, fold: str) -> list[dict[str, Any]]:
-    """The epochs of a fold's log; figures of its only validation file are named "validation ..."."""
+    """The epochs of a fold's log; the figures of its only validation file are named "validation ..."."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     curves = []
     for entry in map(json.loads, lines):

@@ -1,7 +1,7 @@
-"""Whether two faces are the same person's: a network that learnt to tell drawn people apart, as a judge of generators.
+"""A judge of identity: a network that says whether two faces show the same person, to evaluate generators.
 
-It never trains a method. Its embedding is learnt by telling the subjects of a table apart by the angle between
-embeddings (NormFace, Wang et al. 2017, doi 10.1145/3123266.3123359), expressive pictures and neutral twins alike.
+No method is trained with it. It learns to classify the subjects of a table by the angle between embeddings (NormFace,
+Wang et al. 2017, doi 10.1145/3123266.3123359), from expressive pictures and neutral twins alike.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from deadpan.methods.schedules import one_cycle
 from deadpan.preparation.table import MESH, FaceTable
 from deadpan.training.checkpoint import CheckpointError, read_tensors
 
-EMBEDDING = 128
+EMBEDDING = 128  # dimensions
 
-PEOPLE = 10  # fewest people that a judge is trained on, and kept from learning every fifth of
+PEOPLE = 10  # the judge is not trained with fewer people
 
-UNSEEN = 5
+UNSEEN = 5  # every fifth person is held out
 
-LESSON = 20_000  # most pictures that it learns from, and 100 for each one there is
+LESSON = 20_000  # at most this many training pictures (100 passes over small sets)
 
-SEPARATED = 250  # pictures of the kept people that say how well it tells them apart
+SEPARATED = 250  # at most this many pictures of held-out people measure the judge
 
 SHARPNESS = 16.0
-"""Factor on the cosines before the softmax; with 1 the loss could not fall far below that of guessing."""
+"""Factor on the cosines before the softmax; with a factor of 1 the loss could hardly fall below chance."""
 
 
 class Identity(nn.Module):
-    """A face as a direction in 128 dimensions."""
+    """A network that maps a face to a direction in 128 dimensions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,13 +58,14 @@ class Identity(nn.Module):
 def train_identity(
     tables: Sequence[FaceTable], pictures: int = 60_000, seed: int = 0, pairing: Pairing = "twin"
 ) -> Identity:
-    """Learn to tell the subjects of paired tables apart; ValueError where a table knows none.
+    """Train a network to tell the subjects of paired tables apart.
 
-    With `pairing="hard"` from people without twins too, by other neutral pictures of theirs.
+    `pairing="hard"` also uses people without twins, with their other neutral pictures. ValueError for fewer than two
+    known subjects.
     """
     subjects = subject_index(tables)
     if len(subjects) < 2:
-        raise ValueError(f"telling people apart needs at least two known subjects; got {len(subjects)}")
+        raise ValueError(f"a judge of identity needs at least two known subjects; got {len(subjects)}")
     torch.manual_seed(seed)
     network = Identity()
     people = nn.Parameter(torch.randn(len(subjects), EMBEDDING))
@@ -87,9 +88,9 @@ def train_identity(
 
 @torch.no_grad()
 def separation(judge: Identity, table: FaceTable) -> float:
-    """How well the judge knows people it has not seen: the share of right orders (AUC) of same and other person.
+    """How well the judge separates people it was not trained on: the AUC of same-person against other-person pairs.
 
-    Each picture is compared with its own neutral face and with that of the next person.
+    Each picture is compared with its own neutral face and with another person's neutral face.
     """
     same, other = [], []
     for batch in ordered(table, 256):
@@ -103,15 +104,15 @@ def separation(judge: Identity, table: FaceTable) -> float:
 
 @dataclass(frozen=True)
 class Judge:
-    """A judge of identity for faces of one size, and how well it tells people apart that it has not seen."""
+    """A judge of identity for faces of one size, with its measured separation of unseen people."""
 
     network: Identity
     image_size: int
-    separation: float | None  # as `separation`, None where nobody unseen was at hand
+    separation: float | None  # see `separation`; None without at least two people to measure it on
 
     @torch.no_grad()
     def similarity(self, one: Tensor, other: Tensor) -> Tensor:
-        """`Identity.similarity` of faces of any size, scaled to the judge's own: (N, 3, S, S) twice -> (N,)."""
+        """Cosines (N,) of two sets of faces (N, 3, S, S) of any size, which are resized to the judge's own."""
         return self.network.similarity(self._scaled(one), self._scaled(other))
 
     def _scaled(self, faces: Tensor) -> Tensor:
@@ -122,10 +123,10 @@ class Judge:
 
 
 def judge_from(answers: Answers, path: str | Path | None = None, most: int = LESSON) -> Judge | None:
-    """A judge read from `path`, or else trained on true pictures of paired people; None where there are under ten.
+    """Read a judge from `path`, or train one on the true pictures of paired people; None with fewer than ten people.
 
-    It learns from no generated face, and from nobody of every fifth person: `separation` is measured on these.
-    ValueError for a file that holds no judge.
+    Training uses no generated face. Every fifth person is held out to measure `separation`. CheckpointError for a file
+    that holds no judge.
     """
     paired = answers.take(answers.paired & (answers.subjects != ""))
     side = int(answers.images.shape[1])
@@ -134,7 +135,7 @@ def judge_from(answers: Answers, path: str | Path | None = None, most: int = LES
         network = Identity()
         try:
             network.load_state_dict(read_tensors(Path(path))[0])
-        except RuntimeError:  # of other layers
+        except RuntimeError:  # the file has other layers
             raise CheckpointError(f"{path} holds no judge of identity; benchmarks/methods.py writes one") from None
         return Judge(network.eval(), side, _separation(network, paired) if len(people) > 1 else None)
     if len(people) < PEOPLE:
@@ -147,12 +148,12 @@ def judge_from(answers: Answers, path: str | Path | None = None, most: int = LES
 
 def _separation(network: Identity, paired: Answers) -> float:
     rows = np.random.default_rng(0).permutation(len(paired))[:SEPARATED]
-    by_person = rows[np.argsort(paired.subjects[rows], kind="stable")]  # so that the next person is another one
+    by_person = rows[np.argsort(paired.subjects[rows], kind="stable")]  # `separation` compares with rows half-way on
     return separation(network.eval(), _table(paired.take(by_person)))
 
 
 def _table(answers: Answers) -> FaceTable:
-    """Paired answers as a table whose neutral twins are the true neutral faces."""
+    """Paired answers as a table whose twins are the true neutral faces."""
     count = len(answers)
     subjects, number = np.unique(answers.subjects, return_inverse=True)
     landmarks = np.full((count, *MESH), np.nan, np.float16)

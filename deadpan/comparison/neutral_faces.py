@@ -1,4 +1,4 @@
-"""How good generated neutral faces are: how near the true ones, whose face it still is, and what expression is left."""
+"""The quality of generated neutral faces: distance to the true ones, identity, and the remaining expression."""
 
 from __future__ import annotations
 
@@ -19,22 +19,25 @@ from deadpan.pixels import to_network
 from deadpan.prediction.predictor import Predictor
 from deadpan.preparation.table import FaceTable
 
-LIMIT = 5000  # pictures of a run that are compared with their true neutral faces
+LIMIT = 5000  # at most this many pictures of a run are compared with their true neutral faces
 
-READ = 2000  # pictures of a run whose left expression is read
+READ = 2000  # at most this many pictures of a run are classified for a remaining expression
 
-JUDGE = "cnn"  # the released model that reads it
+JUDGE = "cnn"  # the released model that classifies them
 
-CHUNK = 256
+CHUNK = 256  # pictures at a time
 
 
 def compare_answers(answers: Answers, similarity: Similarity | None) -> dict[str, dict[str, Any]]:
-    """`compare_kinds` of a run's stored neutral faces, at most 5,000 pictures; `answers` must hold generated ones."""
+    """`compare_kinds` of a run's stored neutral faces, on at most 5,000 pictures.
+
+    ValueError where `answers` holds no generated faces.
+    """
     rows = chosen(answers, answers.paired, LIMIT)
     at_rest = torch.from_numpy(~expressive(answers))
     made = answers.neutral
     if made is None:
-        raise ValueError("these answers hold no generated neutral faces; the method makes none")
+        raise ValueError("these answers hold no generated neutral faces: their method generates none")
 
     def parts() -> Iterator[Faces]:
         for start in range(0, len(rows), CHUNK):
@@ -47,10 +50,10 @@ def compare_answers(answers: Answers, similarity: Similarity | None) -> dict[str
 
 
 def expression_left(answers: Answers, predictor: Predictor | None = None) -> dict[str, Any] | None:
-    """What a released model reads on the neutral faces of expressive pictures, and on the pictures themselves.
+    """Classify the generated neutral faces of expressive pictures, and the pictures themselves, by a released model.
 
     {"judge", "pictures", "read_as_neutral", "image_read_as_neutral", "recognised", "image_recognised"}: shares of at
-    most 2,000 expressive pictures whose expression the model knows; None where there is none.
+    most 2,000 expressive pictures whose expression the model knows. None where there is no such picture.
     """
     predictor = predictor or Predictor(JUDGE)
     known = np.array([name in predictor.expressions for name in answers.expressions])
@@ -70,19 +73,19 @@ def expression_left(answers: Answers, predictor: Predictor | None = None) -> dic
 
 
 def expressive(answers: Answers) -> NDArray[np.bool_]:
-    """(N,) whether the true expression is another than neutral."""
+    """(N,) True where the true expression is not neutral."""
     return np.array([name != "neutral" for name in answers.expressions])[answers.classification.truth]
 
 
 def chosen(answers: Answers, mask: NDArray[np.bool_], limit: int) -> NDArray[np.int64]:
-    """At most `limit` rows of a mask, a fixed random choice by name: runs over the same pictures get the same ones."""
+    """At most `limit` rows of a mask, chosen at random but fixed by name, so that runs over the same pictures agree."""
     rows = np.flatnonzero(mask)
     rows = rows[np.argsort(answers.names[rows], kind="stable")]
     return rows[np.sort(np.random.default_rng(0).permutation(len(rows))[:limit])]
 
 
 def resized(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """(N, S, S, 3) at another size."""
+    """Pictures (N, S, S, 3), resized to `side`."""
     if pixels.shape[1] == side:
         return pixels
     way = cv2.INTER_AREA if side < pixels.shape[1] else cv2.INTER_LINEAR
@@ -91,10 +94,11 @@ def resized(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 @torch.no_grad()
 def measure_neutral(answer: Answer, table: FaceTable, judge: Identity, batch_size: int = 256) -> dict[str, Any]:
-    """How near generated neutral faces come to the true ones, for expressive faces and for neutral ones.
+    """Measure how close generated neutral faces come to the true ones, for expressive and for neutral faces.
 
-    Each kind has {"pictures", "l1", "ssim", "identity"} and the same of copying the input as "copy_...": L1 of the
-    range 0 to 1 (of expressive faces inside the changed region), SSIM, and the judge's cosine to the true neutral face.
+    Each kind has {"pictures", "l1", "ssim", "identity"}, and the same for copying the input as "copy_...". L1 is of the
+    range 0 to 1, for expressive faces inside the changed region. Identity is the judge's cosine to the true neutral
+    face.
     """
     rest = table.expressions.index("neutral") if "neutral" in table.expressions else -1
 

@@ -1,4 +1,4 @@
-"""Whether a model's probabilities can be trusted: how often answers of each confidence are right."""
+"""Calibration: whether a model's confidence matches how often it is right."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ BINS = 15
 def reliability(answers: Classification, bins: int = BINS) -> dict[str, Any]:
     """The expected calibration error and the reliability bins of N answers, ready for JSON.
 
-    {"ece": x, "bins": [{"low", "high", "pictures", "confidence", "accuracy"}]}: bins of equal width over the answered
-    expression's probability, (low, high], those that are empty left out. ECE is their mean |accuracy - confidence|,
-    weighted by their pictures.
+    {"ece": x, "bins": [{"low", "high", "pictures", "confidence", "accuracy"}]}. The bins (low, high] have equal width
+    over the predicted expression's probability; empty bins are left out. ECE is the mean of |accuracy - confidence|
+    over the bins, weighted by their pictures.
     """
     confidence = answers.probabilities.max(1).astype(np.float64)
     right = answers.right

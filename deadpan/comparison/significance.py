@@ -1,7 +1,7 @@
-"""How sure a figure is, and whether two models differ: pictures of one person are alike, so that people are drawn.
+"""Confidence intervals, and tests of whether two models differ.
 
-Everything rests on each person's confusion matrix, rows the truth, columns the answer; accuracy, balanced accuracy and
-macro F1 follow from their sum.
+Pictures of one person are correlated, so we resample people, not pictures. Everything is computed from each person's
+confusion matrix (rows the truth, columns the prediction): accuracy, balanced accuracy and macro F1 follow from the sum.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-RESAMPLES = 2000
+RESAMPLES = 2000  # bootstrap resamples
 
-LEVEL = 0.95
+LEVEL = 0.95  # of the confidence intervals
 
-CHUNK = 1 << 21  # draws at a time, 16 MB of counts
+CHUNK = 1 << 21  # counts at a time, 16 MB
 
 Over = Literal["people", "pictures"]
 
@@ -25,7 +25,7 @@ Interval = tuple[float, float]
 
 
 class Rates(NamedTuple):
-    """What a confusion matrix gives, or an array of them, (...,) each; NaN without pictures."""
+    """The rates (...,) of one confusion matrix or of an array of them; NaN for a matrix without pictures."""
 
     accuracy: NDArray[np.float64]
     balanced_accuracy: NDArray[np.float64]  # mean recall of the expressions that occur
@@ -45,7 +45,7 @@ def rates(confusion: NDArray[np.int64]) -> Rates:
 
 
 def units(subjects: NDArray[np.str_]) -> tuple[NDArray[np.int64], Over]:
-    """(N,) the number of each picture's person; of the picture itself where people are unknown, or only one is."""
+    """(N,) the number of each picture's person; of the picture itself where people are unknown or only one."""
     names, number = np.unique(subjects, return_inverse=True)
     if "" in names or len(names) < 2:
         return np.arange(len(subjects)), "pictures"
@@ -53,7 +53,7 @@ def units(subjects: NDArray[np.str_]) -> tuple[NDArray[np.int64], Over]:
 
 
 def people(subjects: NDArray[np.str_]) -> int | None:
-    """How many different people there are; None where one is unknown."""
+    """The number of different people; None where any picture's person is unknown."""
     names = set(subjects.tolist())
     return None if "" in names else len(names)
 
@@ -61,9 +61,10 @@ def people(subjects: NDArray[np.str_]) -> int | None:
 def bootstrap(
     unit: NDArray[np.int64], truth: NDArray[np.int64], answer: NDArray[np.int64], classes: int, seed: int = 0
 ) -> dict[str, Interval]:
-    """95 % percentile intervals of the Rates: 2,000 draws of as many people with replacement, with all their pictures.
+    """95 % percentile intervals of the Rates from 2,000 bootstrap resamples.
 
-    `unit` (N,) says whose each picture is, see `units`; a resample averages over the expressions that occur in it.
+    Each resample draws P people with replacement, with all their pictures, where P is the number of people. `unit` (N,)
+    gives each picture's person, see `units`. A resample averages over the expressions that occur in it.
     """
     found = rates(_resampled(_confusions(unit, truth, answer, classes), np.random.default_rng(seed)))
     tail = (1 - LEVEL) / 2
@@ -72,9 +73,10 @@ def bootstrap(
 
 
 def mcnemar(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> tuple[int, int, float]:
-    """Pictures that only one of two models has right, (only a, only b), and the exact two-sided p of McNemar's test.
+    """Count the pictures that only one of two models has right (only a, only b), with the exact two-sided McNemar p.
 
-    McNemar 1947, doi 10.1007/BF02295996: were the models equally good, each such picture would be a fair coin.
+    McNemar 1947, doi 10.1007/BF02295996. Under the null hypothesis, each such picture is equally likely to be a's or
+    b's.
     """
     only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
     if not only_a + only_b:
@@ -83,13 +85,14 @@ def mcnemar(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> tuple[int
 
 
 def sign_flips(differences: Sequence[int] | NDArray[np.int64]) -> float:
-    """The exact two-sided p of whole differences, one a person: how often random signs give as large a sum.
+    """The exact two-sided p of a sign-flip permutation test of whole differences, one per person.
 
-    Were two models equally good, they could change places for each person. All 2^P patterns are counted, by the
-    distribution of the sum growing with each person, so that nothing is drawn at random.
+    If two models were equally good, the sign of each person's difference would be random. p is the share of all 2^P
+    sign patterns whose sum is at least as large. It is exact: the distribution of the sum is built person by person,
+    without random sampling.
     """
     sizes = np.abs(np.asarray(differences, np.int64))
-    chances = np.ones(1)  # of the sums -total, ..., total of the people so far
+    chances = np.ones(1)  # probabilities of the sums -total, ..., total of the people so far
     for size in np.sort(sizes[sizes > 0]):
         grown = np.zeros(len(chances) + 2 * size)
         grown[: len(chances)] = chances / 2
@@ -100,7 +103,7 @@ def sign_flips(differences: Sequence[int] | NDArray[np.int64]) -> float:
 
 
 def per_unit(unit: NDArray[np.int64], values: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Sums of whole `values` (N,) over each person's pictures."""
+    """Sums of whole `values` (N,) over each person's pictures: (P,)."""
     return np.rint(np.bincount(unit, values)).astype(np.int64)
 
 
@@ -114,10 +117,10 @@ def _confusions(
 
 
 def _resampled(confusions: NDArray[np.int64], draw: np.random.Generator) -> NDArray[np.int64]:
-    """(2000, K, K): the summed matrices of as many people as there are, drawn with replacement.
+    """(2000, K, K): the summed confusion matrices of as many people as there are, drawn with replacement.
 
-    People with the same matrix are interchangeable and drawn together, which is what makes thousands of unknown people
-    with one picture each quick.
+    People with the same matrix are interchangeable, so one multinomial draw counts them together. This keeps thousands
+    of unknown people with one picture each fast.
     """
     people, classes = confusions.shape[:2]
     kinds, often = np.unique(confusions.reshape(people, -1), axis=0, return_counts=True)  # (U, K * K), (U,)

@@ -1,4 +1,4 @@
-"""Whether a model is as good for everybody: accuracy of the groups that a data set's attributes make, and the gaps."""
+"""Subgroups: accuracy in each group that a data set's attributes define, and the gap between groups."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ from numpy.typing import NDArray
 from deadpan.comparison.significance import bootstrap, people, units
 from deadpan.evaluation.answers import Answers
 
-LEAST = 10  # pictures; the accuracy of fewer is left out, it would make any gap
+LEAST = 10  # groups with fewer pictures are left out: their accuracy is mostly chance and would widen the gap
 
-MOST = 12  # words of one attribute; more are names, not groups
+MOST = 12  # an attribute with more words holds names, not groups
 
-FEW = 4  # different numbers up to which each is its own group, as intensities 1 to 4
+FEW = 4  # up to this many different numbers each form a group, such as intensities 1 to 4
 
 BOOKKEEPING = re.compile(
     r"AU\d+.*|majority|part|phase|elicited|take|session|sentence|film|valence|arousal", re.IGNORECASE
 )
-"""Attributes that say what was posed, labelled or recorded when, not who or how."""
+"""Attributes about labels and recording sessions, not about the person or the view."""
 
 
 def subgroups(answers: Answers) -> dict[str, Any]:
-    """Accuracy of each group of each attribute, ready for JSON; attributes with fewer than two groups are left out.
+    """Accuracy of each group of each attribute, ready for JSON.
 
     {"gender": {"groups": {"female": {"pictures", "people" (None: unknown), "accuracy", "interval", "interval_over"}},
-    "gap": largest - least accuracy, "left_out": pictures without the attribute or in groups under 10}}.
+    "gap": largest - least accuracy, "left_out": pictures without the attribute or in groups under 10}}. Attributes with
+    fewer than two groups are left out.
     """
     out: dict[str, Any] = {}
     for name in sorted({key for each in answers.attributes for key in each}):
@@ -45,10 +46,10 @@ def subgroups(answers: Answers) -> dict[str, Any]:
 
 
 def grouped(values: Sequence[Any], *, decades: bool = False) -> dict[str, NDArray[np.int64]]:
-    """The rows of each group that an attribute's values make, in their order; None and "" are unknown.
+    """The rows of each group that an attribute's values define, in order; None and "" are unknown.
 
-    Up to 12 words, or 4 different numbers, are groups themselves; more numbers are cut into thirds, or into `decades`.
-    Nothing where all are alike, or where there are more words.
+    Up to 12 words, or 4 different numbers, are groups themselves. More numbers are divided into thirds, or into decades
+    with `decades`. The result is empty where all values are equal, or for more words.
     """
     rows = np.array([row for row, value in enumerate(values) if value is not None and value != ""], np.int64)
     known = [values[row] for row in rows]

@@ -1,4 +1,7 @@
-"""What a model answered on pictures of people it was not trained on: one Parquet file, all that a comparison needs."""
+"""Stored predictions on pictures of people that the model was not trained on, in one Parquet file.
+
+The file holds everything that a comparison needs: truth, predictions, pictures and generated neutral faces.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +25,12 @@ METADATA_KEY = b"deadpan-answers"
 
 
 class AnswersError(DeadpanError):
-    """A file of answers that cannot be read, or answers that do not belong together."""
+    """A file of answers that cannot be read, or answers that cannot be joined."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Answers:
-    """N pictures with the truth, the answer and the generated neutral face; pixels are uint8 RGB."""
+    """N pictures with the truth, the prediction and the generated neutral face; pixels are uint8 RGB."""
 
     expressions: tuple[str, ...]
     names: NDArray[np.str_]  # (N,) unique in the data set
@@ -39,7 +42,7 @@ class Answers:
     target: NDArray[np.float32]  # (N, K) label distributions
     probabilities: NDArray[np.float32]  # (N, K)
     images: NDArray[np.uint8]  # (N, S, S, 3) as the network saw them
-    neutral: NDArray[np.uint8] | None  # (N, S, S, 3) generated; None where the method makes none
+    neutral: NDArray[np.uint8] | None  # (N, S, S, 3) generated; None for a method that generates none
     paired: NDArray[np.bool_]  # (N,) the true neutral face is known
     true_neutral: NDArray[np.uint8]  # (N, S, S, 3) the image itself where not paired
 
@@ -51,7 +54,7 @@ class Answers:
 
     @property
     def classification(self) -> Classification:
-        """The answers on single pictures beside the truth."""
+        """The predictions on single pictures, with the truth."""
         return Classification(self.expressions, self.probabilities, self.target)
 
     def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Answers:
@@ -63,12 +66,12 @@ class Answers:
 
 
 def joined(parts: Sequence[Answers]) -> Answers:
-    """The answers of several folds as one; AnswersError where they are not of one model's making."""
+    """The answers of several folds as one; AnswersError where they come from different kinds of models."""
     first = parts[0]
     for part in parts[1:]:
         same = part.expressions == first.expressions and part.images.shape[1:] == first.images.shape[1:]
         if not same or (part.neutral is None) != (first.neutral is None):
-            raise AnswersError("the folds differ in expressions, image size or in whether a neutral face was made")
+            raise AnswersError("the folds differ in expressions, image size or whether neutral faces were generated")
     arrays: dict[str, Any] = {}
     for field in fields(Answers):
         values = [getattr(part, field.name) for part in parts]
@@ -79,7 +82,7 @@ def joined(parts: Sequence[Answers]) -> Answers:
 
 
 def write_answers(path: Path, answers: Answers) -> None:
-    """Write answers to one Parquet file, pictures as PNG, atomically."""
+    """Write answers to one Parquet file, with pictures as PNG; atomically."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -104,7 +107,7 @@ def write_answers(path: Path, answers: Answers) -> None:
 
 
 def read_answers(path: str | Path) -> Answers:
-    """Read what `write_answers` wrote; AnswersError for anything else."""
+    """Read a file that `write_answers` wrote; AnswersError for any other file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -140,7 +143,7 @@ def _png(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def _pngs(pictures: NDArray[np.uint8] | None, known: NDArray[np.bool_]) -> list[bytes | None]:
-    """A PNG for each known picture, None for the others or where there are none at all."""
+    """A PNG for each known picture, None for the others."""
     if pictures is None:
         return [None] * len(known)
     return [_png(picture) if there else None for picture, there in zip(pictures, known, strict=True)]

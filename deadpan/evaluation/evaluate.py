@@ -1,4 +1,4 @@
-"""`deadpan evaluate`: a protocol's folds trained, answered and written down, so that a stopped evaluation goes on."""
+"""`deadpan evaluate`: trains and tests every fold of a protocol and stores the answers; a stopped run can continue."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from deadpan.training.train import check_accelerator, train
 
 
 def evaluate(evaluation: Evaluation, jobs: int = 1, ray: str | None = None) -> list[dict[str, Any]]:
-    """Run every fold that is not done yet and return what fold.json says of each, in order.
+    """Run every unfinished fold and return the content of each fold.json, in order.
 
-    The same evaluation in the same folder goes on where it stopped; another one there is refused. ValueError for data,
-    settings or people that do not fit, before anything is written.
+    The same evaluation in the same folder continues where it stopped. ValueError for another evaluation in that folder,
+    and for data, settings or people that do not fit, before anything is written.
     """
     tables = open_tables(evaluation)
     if evaluation.model is None:
@@ -53,7 +53,7 @@ def evaluate(evaluation: Evaluation, jobs: int = 1, ray: str | None = None) -> l
 
 
 def open_tables(evaluation: Evaluation) -> FoldTables:
-    """Open the data of an evaluation, with every check that nobody is on both sides."""
+    """Open the data of an evaluation, and check that no person is on both sides of a fold."""
     model = None if evaluation.model is None else open_model(evaluation.model)
     return gather(
         find(evaluation.protocol),
@@ -69,7 +69,7 @@ def open_tables(evaluation: Evaluation) -> FoldTables:
 
 
 def absolute(evaluation: Evaluation) -> Evaluation:
-    """The same with paths that hold in another process; the fold's run is then the same wherever it goes on."""
+    """The evaluation with absolute paths, which are valid in every process."""
     model = evaluation.model
     return dataclasses.replace(
         evaluation,
@@ -83,9 +83,9 @@ def absolute(evaluation: Evaluation) -> Evaluation:
 
 
 def run_fold_apart(evaluation: Evaluation, index: int) -> None:
-    """`run_fold` in a process of its own; what training says goes to output.txt in the fold's folder.
+    """`run_fold` in its own process, with the training's messages in output.txt of the fold's folder.
 
-    On one thread, since the process shares the machine with those of other folds.
+    It uses one thread, since the machine also runs the processes of other folds.
     """
     torch.set_num_threads(1)
     path = evaluation.folder(index) / "output.txt"
@@ -95,7 +95,7 @@ def run_fold_apart(evaluation: Evaluation, index: int) -> None:
 
 
 def run_fold(evaluation: Evaluation, index: int, tables: FoldTables | None = None) -> None:
-    """Train one fold, or go on with it, and write its answers; fold.json comes last."""
+    """Train one fold, or continue it, and write its answers; fold.json is written last."""
     begun = time.perf_counter()
     tables = tables or open_tables(evaluation)
     folder = evaluation.folder(index)
@@ -104,7 +104,7 @@ def run_fold(evaluation: Evaluation, index: int, tables: FoldTables | None = Non
     name = tables.folds[index].name
     tested = tables.tested(index)
     parts = [collect_answers(model, table, name) for table in tested]
-    if len(parts) > 1:  # two data sets may have pictures of one name
+    if len(parts) > 1:  # two data sets may have pictures of the same name
         named = [np.char.add(f"{table.dataset}/", part.names) for table, part in zip(tested, parts, strict=True)]
         parts = [dataclasses.replace(part, names=names) for part, names in zip(parts, named, strict=True)]
     answers = joined(parts)
@@ -118,7 +118,7 @@ def run_fold(evaluation: Evaluation, index: int, tables: FoldTables | None = Non
 
 
 def train_fold(evaluation: Evaluation, tables: FoldTables, index: int) -> Path:
-    """Train on the fold's people and the extra data, from where it stopped; returns the path of the weights."""
+    """Train on the fold's people and the extra data, or continue; returns the path of the weights."""
     name = Path(evaluation.data).name
     keep: Literal["last", "best"] = "best" if evaluation.inner else "last"
     return train(

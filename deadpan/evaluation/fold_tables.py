@@ -1,4 +1,4 @@
-"""The tables of an evaluation: who trains, who validates and who is tested in each fold, checked for leaks."""
+"""The tables of each fold: the pictures that train, validate and test, checked for leaks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from deadpan.training.provenance import read_provenance
 
 @dataclass(frozen=True, eq=False)
 class FoldTables:
-    """The pictures of a protocol, divided into folds; `tests` are the other data sets of a protocol that has some."""
+    """The pictures of a protocol with its folds; `tests` are the other data sets of a cross-data-set protocol."""
 
     protocol: Protocol
     table: FaceTable
@@ -29,19 +29,19 @@ class FoldTables:
     model: TrainedModel | None = None
 
     def training(self, index: int) -> FaceTable:
-        """The pictures of the data that fold `index` trains on."""
+        """The pictures of the main data that fold `index` trains on."""
         return alone(self.table, self.folds[index].train)
 
     def validation(self, index: int) -> FaceTable:
-        """The pictures that choose the epoch."""
+        """The pictures on which fold `index` chooses the epoch."""
         return alone(self.table, self.folds[index].validation)
 
     def tested(self, index: int) -> tuple[FaceTable, ...]:
-        """The pictures that fold `index` tests."""
+        """The pictures on which fold `index` is tested."""
         return self.tests or (alone(self.table, self.folds[index].test),)
 
     def counts(self, index: int) -> dict[str, int]:
-        """People and pictures of the data on the two sides of a fold, for fold.json."""
+        """The numbers of people and pictures in training and test of a fold, for fold.json."""
         sides = {"train": (self.training(index), *self.extra.values()), "test": self.tested(index)}
         if self.model is not None:
             sides["train"] = ()
@@ -61,7 +61,7 @@ def gather(
     start: str | Path | None,
     model: TrainedModel | None,
 ) -> FoldTables:
-    """Open everything, divide it, and refuse a person or a picture on both sides of any fold (FoldError)."""
+    """Open all data and divide it into folds; FoldError where a person or picture is in training and in test."""
     elsewhere = protocol.division == "other data"
     if elsewhere != bool(test):
         wanted = "tests on other data: name it with --test" if elsewhere else "divides DATA itself: --test is for cross"
@@ -71,7 +71,7 @@ def gather(
     table, *tests = [select(protocol, each, classes) for each in opened]
     beside = {Path(spec).name: open_extra(spec, table.expressions, image_size) for spec in extra}
     if len(beside) < len(extra):
-        raise ValueError(f"two of the extra files have one name: {', '.join(map(str, extra))}")
+        raise ValueError(f"two of the extra files have the same name: {', '.join(map(str, extra))}; rename one")
     folds = tuple(divide(protocol, table, count, inner=inner))
     tables = FoldTables(protocol, table, folds, tuple(tests), beside, model)
     before: list[str] = [] if start is None else read_provenance(Path(start), image_size)["subjects"]
@@ -81,7 +81,10 @@ def gather(
 
 
 def common(protocol: Protocol, tables: Sequence[FaceTable], model: TrainedModel | None) -> tuple[str, ...]:
-    """The expressions to tell apart: the protocol's, or those of all data and the model; ValueError if too few."""
+    """The expressions of an evaluation: the protocol's, or those that all data and the model share.
+
+    ProtocolError where fewer than two remain, or where the model lacks one that the protocol names.
+    """
     fixed = protocol.classes
     known = set(model.expressions) if model else set(EXPRESSIONS)
     if fixed:
@@ -97,13 +100,13 @@ def common(protocol: Protocol, tables: Sequence[FaceTable], model: TrainedModel 
 
 
 def open_extra(spec: str | Path, expressions: Sequence[str], image_size: int) -> FaceTable:
-    """Data to train on beside the fold's people, over their expressions."""
+    """Additional training data, restricted to the given expressions."""
     table = with_neutral_faces(by_name(open_data(spec, None, image_size))).restricted(expressions)
     return alone(table, every(table))
 
 
 def check_fold(tables: FoldTables, index: int, before: Iterable[str]) -> None:
-    """Refuse people or pictures on both sides (FoldError); `before` are the people of the run that it starts from."""
+    """FoldError where people or pictures are in training and in test; `before` are the people of the start run."""
     held = [tables.validation(index)] if len(tables.folds[index].validation) else []
     tested = [*tables.tested(index), *held]
     if tables.model is not None:
@@ -121,10 +124,10 @@ def check_fold(tables: FoldTables, index: int, before: Iterable[str]) -> None:
 
 
 def named(tables: Iterable[FaceTable]) -> set[str]:
-    """Every person whom the tables show."""
+    """Every known person in the tables."""
     return {person for table in tables for person in table.people}
 
 
 def pictures(tables: Iterable[FaceTable]) -> set[tuple[str, Any]]:
-    """Every picture of the tables as data set and name."""
+    """Every picture in the tables, as (data set, name)."""
     return {(table.dataset, str(name)) for table in tables for name in table.names}

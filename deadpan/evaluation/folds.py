@@ -1,4 +1,4 @@
-"""Who trains and who is tested: folds by subject, so that nobody is on both sides; a leak is an error, never a number.
+"""Folds by subject: nobody is in both training and test. A leak is an error, never a result.
 
 Subjects are names, "" where a picture's person is unknown. Rows are indices into them.
 """
@@ -17,36 +17,38 @@ from deadpan.preparation.table import Rows
 
 
 class FoldError(DeadpanError):
-    """Folds that cannot be made, or that would have a person on both sides."""
+    """Folds that cannot be formed, or that would put a person on both sides."""
 
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """One division of N pictures; no person is in two of the three parts."""
+    """One division of N pictures; no person is in more than one of the three parts."""
 
-    name: str  # "3 of 10", or the person who was left out
+    name: str  # "3 of 10", or the person who is left out
     train: Rows
-    validation: Rows  # empty unless an inner fold was asked for
+    validation: Rows  # empty without an inner fold
     test: Rows
 
 
 def person_independent(subjects: Sequence[str], count: int = 10, *, inner: bool = False) -> list[Fold]:
-    """`count` folds of sorted subjects, every `count`-th person in the same one, each fold tested once.
+    """`count` person-independent folds: every `count`-th of the sorted subjects is in the same fold.
 
-    The custom of the field for CK+, Oulu-CASIA and MMI. With `inner` the fold after the tested one validates instead of
-    training. FoldError where people are unknown or fewer than folds.
+    This is the custom for CK+, Oulu-CASIA and MMI. With `inner`, the fold after the tested one validates and does not
+    train. FoldError where people are unknown or fewer than the folds.
     """
     people = known_people(subjects)
     least = 3 if inner else 2
     if count < least or count > len(people):
-        raise FoldError(f"{count} folds of {len(people)} people: from {least} to as many folds as people can be made")
+        raise FoldError(
+            f"{count} folds of {len(people)} people: give from {least} folds to as many as there are people"
+        )
     place = {person: index % count for index, person in enumerate(people)}
     fold_of = np.array([place[subject] for subject in subjects])
     return [_fold(f"{k + 1} of {count}", fold_of, k, (k + 1) % count if inner else None) for k in range(count)]
 
 
 def leave_one_subject_out(subjects: Sequence[str], *, inner: bool = False) -> list[Fold]:
-    """A fold for each subject, in sorted order; with `inner` the next person validates instead of training.
+    """One fold per subject, in sorted order; with `inner` the next person validates and does not train.
 
     FoldError where people are unknown or too few.
     """
@@ -61,7 +63,7 @@ def leave_one_subject_out(subjects: Sequence[str], *, inner: bool = False) -> li
 def fixed_split(
     splits: Sequence[str], subjects: Sequence[str], train: str, test: str, validation: str | None = None
 ) -> Fold:
-    """The data set's own split by name; FoldError for a split without pictures or a person on both sides."""
+    """The data set's own split, by name; FoldError for a part without pictures or a person in two parts."""
     named = np.array(splits)
     parts = {}
     for name in (train, test, *([validation] if validation else [])):
@@ -78,9 +80,9 @@ def fixed_split(
 
 
 def hold_out(fold: Fold, subjects: Sequence[str], names: Sequence[str]) -> Fold:
-    """The fold with every tenth person of its training, in sorted order, validating instead.
+    """Move every tenth training person (in sorted order) to validation.
 
-    Of pictures whose person is unknown every tenth by name; FoldError where nothing is left to train on.
+    Of pictures of unknown people, every tenth by name moves. FoldError where no training picture would remain.
     """
     train = [int(row) for row in fold.train]
     people = sorted({subjects[row] for row in train} - {""})
@@ -93,11 +95,10 @@ def hold_out(fold: Fold, subjects: Sequence[str], names: Sequence[str]) -> Fold:
 
 
 def image_level(subjects: Sequence[str], count: int = 10, seed: int = 0, *, inner: bool = False) -> list[Fold]:
-    """Random folds of pictures, for data whose people nobody knows: the same person may be on both sides.
+    """Random folds of pictures, for data whose people are unknown; the same person may be in training and in test.
 
-    With `inner` the fold after the tested one validates.
-
-    FoldError where subjects are known; a warning otherwise, since such figures are too good.
+    With `inner` the fold after the tested one validates. It warns, since such figures are too optimistic. FoldError
+    where any subject is known.
     """
     if any(subjects):
         raise FoldError(
@@ -114,7 +115,7 @@ def image_level(subjects: Sequence[str], count: int = 10, seed: int = 0, *, inne
 
 
 def check_unseen(trained: Iterable[str], tested: Iterable[str]) -> None:
-    """Refuse to test people who were trained on (FoldError with some of their names); "" is nobody."""
+    """FoldError, with some of the names, where a tested person was trained on; "" is nobody."""
     both = sorted((set(trained) & set(tested)) - {""})
     if both:
         some = ", ".join(both[:5]) + (", ..." if len(both) > 5 else "")

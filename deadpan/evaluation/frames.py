@@ -1,4 +1,4 @@
-"""Which pictures of a prepared file a protocol uses, and which neutral face of the person goes with each."""
+"""Selections of pictures: which pictures of a prepared file a protocol uses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from deadpan.preparation.table import FaceTable, Mask
 
 
 class FramesError(DeadpanError):
-    """A prepared file without the pictures that a protocol uses; the text says how to prepare them."""
+    """A prepared file without the pictures that a protocol needs; the message says how to prepare them."""
 
 
 def every(table: FaceTable) -> Mask:
@@ -28,7 +28,7 @@ def peak_and_neutral(table: FaceTable) -> Mask:
 
 
 def whole_sequences(table: FaceTable) -> Mask:
-    """All frames but the first, which is the neutral face; FramesError if only first and peak frames were prepared."""
+    """All frames except the first, neutral one; FramesError where only first and peak frames were prepared."""
     between = _parts(table, "onset", "offset")
     if not between.any():
         raise FramesError(f"{table.path} holds first and peak frames only: prepare it again with --all-frames")
@@ -36,7 +36,7 @@ def whole_sequences(table: FaceTable) -> Mask:
 
 
 def frontal(table: FaceTable) -> Mask:
-    """The pictures that look into the camera."""
+    """The pictures whose view is frontal."""
     return _marked(table, "view", "frontal")
 
 
@@ -51,7 +51,7 @@ def majority(table: FaceTable) -> Mask:
 
 
 def _parts(table: FaceTable, *parts: str) -> Mask:
-    """Frames of sequences; MMI's still pictures are none."""
+    """Frames of sequences with one of these parts; MMI's still pictures belong to no sequence."""
     marked = np.array([each.get("part") in parts for each in table.attributes], bool)
     return np.asarray(marked & (table.sequence != ""), bool)
 

@@ -1,4 +1,4 @@
-"""The papers' protocols by name: which data, which pictures, which expressions, and who is tested when."""
+"""The papers' protocols by name: data, pictures, expressions, and the division into training and test."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ FRAMES = "single frames; sequences by majority and by mean log-probability besid
 
 
 class ProtocolError(DeadpanError):
-    """A protocol that does not exist, or data that it is not for."""
+    """A protocol that does not exist, or data that it is not meant for."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A paper's own figure in percent, as read in the paper."""
+    """A figure that a paper reports, in per cent, as read in the paper."""
 
     figure: Literal["accuracy", "balanced_accuracy"]
     value: float
@@ -59,16 +59,16 @@ class Figure:
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a data set is judged; `source` says what is a paper's and what is ours."""
+    """How a data set is evaluated; `source` says what comes from a paper and what is our choice."""
 
     title: str
     source: str
     datasets: tuple[str, ...] = ()  # empty: any
     classes: tuple[str, ...] = ()  # empty: those that occur in the data
     frames: Callable[[FaceTable], Mask] = every  # the pictures that are used
-    tested: Callable[[FaceTable], Mask] = every  # those of a test fold that count
+    tested: Callable[[FaceTable], Mask] = every  # the pictures of a test fold that are evaluated
     division: Division = "people"
-    splits: tuple[str, str] = ("", "")  # of "split": what trains and what is tested
+    splits: tuple[str, str] = ("", "")  # for the division "split": the training part and the test part
     decision: str = SINGLE
     paper: tuple[Figure, ...] = ()
     name: str = ""  # the word that users type; `find` fills it in
@@ -197,17 +197,17 @@ PROTOCOLS: dict[str, Protocol] = {
 
 
 def find(name: str) -> Protocol:
-    """The protocol of that name; ProtocolError with the list for an unknown one."""
+    """The protocol of this name; ProtocolError with the list of names for an unknown one."""
     if name not in PROTOCOLS:
         raise ProtocolError(f"unknown protocol {name!r}; known are {', '.join(PROTOCOLS)}")
     return replace(PROTOCOLS[name], name=name)
 
 
 def select(protocol: Protocol, table: FaceTable, classes: Sequence[str] = ()) -> FaceTable:
-    """The pictures of a table that the protocol uses, by name, over its expressions or those of `classes` that occur.
+    """The pictures of a table that the protocol uses, restricted to its expressions.
 
-    Each comes with the person's neutral face where the data set has it. ProtocolError for a data set that the protocol
-    is not for.
+    Without expressions of its own, the protocol takes `classes`, or those that occur. Each picture comes with the
+    person's neutral face where the data set has it. ProtocolError for a data set that the protocol is not meant for.
     """
     name = protocol.name
     if protocol.datasets and table.dataset not in protocol.datasets:
@@ -225,15 +225,16 @@ def select(protocol: Protocol, table: FaceTable, classes: Sequence[str] = ()) ->
 
 
 def occurring(table: FaceTable) -> tuple[str, ...]:
-    """The expressions of a table that any of its pictures shows."""
+    """The expressions that at least one picture of the table shows."""
     shown = set(table.classes.tolist())
     return tuple(name for index, name in enumerate(table.expressions) if index in shown)
 
 
 def divide(protocol: Protocol, table: FaceTable, count: int = 10, *, inner: bool = False) -> list[Fold]:
-    """The protocol's folds of the pictures that `select` left; `inner` holds a part of the training out to validate.
+    """Divide the selected pictures into the protocol's folds; `inner` holds out a part of the training for validation.
 
-    FoldError where people are unknown, too few, or on both sides. Of "other data" the one fold has nothing to test.
+    FoldError where people are unknown, too few, or on both sides. The single fold of "other data" tests no row of this
+    table.
     """
     subjects = subjects_of(table)
     names = [str(each) for each in table.names]

@@ -1,4 +1,4 @@
-"""What an evaluation is, and the files that it leaves: config.json, evaluation.json, fold.json."""
+"""The settings of an evaluation, and the files that it writes: config.json, evaluation.json, fold.json."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from deadpan.training.run_folder import TRAINED
 FORMAT = 1
 
 RULES = {"last": "last epoch", "inner": "inner validation fold"}
-"""How the weights that are tested were chosen, as it is written beside every figure; never by the test fold."""
+"""How the tested weights were selected, as written beside every figure; the test fold never takes part."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What is evaluated: a method that is trained in every fold, or a finished `model` that answers as it came."""
+    """What is evaluated: a method, trained in every fold, or a finished `model`, tested without training."""
 
     out: str | Path
     data: str | Path
@@ -58,21 +58,21 @@ class Evaluation:
 
     @property
     def rule(self) -> str:
-        """How the tested weights were chosen."""
+        """How the tested weights were selected."""
         return "as it came" if self.model else RULES[self.selection]
 
     @property
     def inner(self) -> bool:
-        """Whether a part of each fold's training people validates."""
+        """Whether a part of each fold's training people is held out for validation."""
         return self.model is None and self.selection == "inner"
 
     def folder(self, index: int) -> Path:
-        """Where fold `index`, counted from 0, is written."""
+        """The folder of fold `index`, counted from 0."""
         return Path(self.out) / "folds" / f"{index + 1:02d}"
 
 
 def command_line(evaluation: Evaluation) -> str:
-    """The command that repeats the evaluation, without the folders of its files."""
+    """The command that repeats the evaluation, with file names only."""
     judged = Path(evaluation.model).name if evaluation.model else evaluation.method
     words = ["deadpan", "evaluate", judged, Path(evaluation.data).name, "--protocol", evaluation.protocol]
     words += ["--folds", str(evaluation.folds)]
@@ -85,7 +85,7 @@ def command_line(evaluation: Evaluation) -> str:
 
 
 def settings(evaluation: Evaluation) -> dict[str, Any]:
-    """Method, config, training and augmentation as JSON; of a finished model nothing of training."""
+    """Method, config, training and augmentation as JSON; empty for a finished model."""
     if evaluation.model is not None:
         return {"method": None, "config": {}, "training": {}, "augmentation": {}}
     own = {"config": evaluation.config, "training": evaluation.training, "augmentation": evaluation.augmentation}
@@ -93,7 +93,7 @@ def settings(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def described(evaluation: Evaluation, tables: FoldTables) -> dict[str, Any]:
-    """What config.json and evaluation.json both say."""
+    """The entries that config.json and evaluation.json share."""
     return {
         **settings(evaluation),
         "model": str(evaluation.model) if evaluation.model else None,
@@ -104,7 +104,7 @@ def described(evaluation: Evaluation, tables: FoldTables) -> dict[str, Any]:
 
 
 def recipe(evaluation: Evaluation, tables: FoldTables) -> dict[str, Any]:
-    """What decides the figures; OUT/config.json, by which a folder is known to be the same evaluation."""
+    """Everything that determines the figures: OUT/config.json, which identifies the evaluation of a folder."""
     return {
         **described(evaluation, tables),
         "protocol": evaluation.protocol,
@@ -131,7 +131,7 @@ def has_begun(evaluation: Evaluation) -> bool:
 
 
 def readings(evaluation: Evaluation) -> dict[str, Classification]:
-    """The answers of the folds that are done: on single pictures and, where known, on sequences by each rule."""
+    """The answers of the finished folds: on single pictures and, where known, on sequences by each rule."""
     done = folds_done(evaluation)
     if not done:
         return {}
@@ -142,7 +142,7 @@ def readings(evaluation: Evaluation) -> dict[str, Classification]:
 
 
 def fold_facts(evaluation: Evaluation, index: int) -> dict[str, Any]:
-    """What fold.json says; nothing of a fold that has not ended."""
+    """The content of fold.json; empty for an unfinished fold."""
     path = evaluation.folder(index) / "fold.json"
     return json.loads(path.read_text()) if path.exists() else {}
 
@@ -150,13 +150,13 @@ def fold_facts(evaluation: Evaluation, index: int) -> dict[str, Any]:
 def write_fold(
     evaluation: Evaluation, tables: FoldTables, index: int, status: str, error: str | None, seconds: float
 ) -> None:
-    """Write how a fold ended."""
+    """Write fold.json: how a fold ended."""
     ended = {"name": tables.folds[index].name, "status": status, "error": error, "seconds": round(seconds, 1)}
     write_json(evaluation.folder(index) / "fold.json", {**ended, **tables.counts(index)})
 
 
 def summarise(evaluation: Evaluation, tables: FoldTables) -> None:
-    """Write OUT/evaluation.json anew: what was evaluated how, and the folds that have ended."""
+    """Write OUT/evaluation.json: the settings, and the folds that have ended."""
     protocol, model = tables.protocol, tables.model
     ended = [fold_facts(evaluation, index) for index in range(len(tables.folds))]
     tested = tables.tests or (tables.table,)

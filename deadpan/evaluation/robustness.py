@@ -1,6 +1,6 @@
-"""How many answers stay right when pictures get worse: seven degradations at five severities, fixed by a seed.
+"""Robustness: how many predictions stay correct under seven degradations at five severities, fixed by a seed.
 
-Lengths in pixels are meant for a face of 64 pixels a side and scale with the side.
+Lengths in pixels refer to a face of 64 pixels a side and scale with the side.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ STRENGTHS: dict[str, tuple[float, ...]] = {
     "rotation": (5, 10, 20, 30, 45),  # degrees in the plane
     "low resolution": (0.75, 0.5, 0.375, 0.25, 0.1875),  # share of the pixels a side: 48, 32, 24, 16, 12 of 64
 }
-"""What severity 1 to 5 means for each degradation; all our choice, from hardly visible to hardly recognisable."""
+"""The strength of each degradation at severity 1 to 5: our choice, from hardly visible to hardly recognisable."""
 
 PHOTONS = 1000
-"""Of a white pixel in full light: shot noise of 3 % there, 18 % in the darkest severity."""
+"""Photons of a white pixel in full light: shot noise of 3 %, and of 18 % in the darkest severity."""
 
 GAMMA = 2.2  # between pixel values and light
 
 PLACES = ((0.5, 0.367), (0.5, 0.768))
-"""Centres of the eyes and of the mouth in an aligned face, shares of the side (docs/glossary.md, Alignment)."""
+"""Centres of the eyes and of the mouth in an aligned face, as shares of the side (docs/glossary.md, Alignment)."""
 
-ASPECT = 2.0  # width to height of what covers the face, as of sunglasses or a mask
+ASPECT = 2.0  # width to height of the occluding rectangle, similar to sunglasses or a mask
 
-COVER = 40  # its grey: darker than skin, lighter than a hole
+COVER = 40  # grey value of the rectangle
 
 
 def blur(images: Pixels, severity: int, draw: np.random.Generator) -> Pixels:
@@ -54,7 +54,7 @@ def noise(images: Pixels, severity: int, draw: np.random.Generator) -> Pixels:
 
 
 def jpeg(images: Pixels, severity: int, draw: np.random.Generator) -> Pixels:
-    """Compression as JPEG and back."""
+    """JPEG compression."""
     quality = [cv2.IMWRITE_JPEG_QUALITY, int(STRENGTHS["jpeg"][severity - 1])]
 
     def through_file(image: NDArray[Any]) -> NDArray[Any]:
@@ -66,7 +66,7 @@ def jpeg(images: Pixels, severity: int, draw: np.random.Generator) -> Pixels:
 
 
 def low_light(images: Pixels, severity: int, draw: np.random.Generator) -> Pixels:
-    """Less light on the same camera: darker, and with the noise of the fewer photons."""
+    """Less light on the same camera: a darker picture with more photon noise."""
     photons = PHOTONS * STRENGTHS["low light"][severity - 1] * (images / 255) ** GAMMA
     return _rounded(255 * (draw.poisson(photons) / PHOTONS) ** (1 / GAMMA))
 
@@ -90,7 +90,7 @@ def occlusion(images: Pixels, severity: int, draw: np.random.Generator) -> Pixel
 
 
 def rotation(images: Pixels, severity: int, draw: np.random.Generator) -> Pixels:
-    """A turn in the plane about the centre, to either side; the edge is carried on into the corners."""
+    """A rotation in the plane about the centre, to a random side; the edge is repeated into the corners."""
     side = images.shape[1]
     angles = STRENGTHS["rotation"][severity - 1] * draw.choice([-1, 1], len(images))
     out = np.empty_like(images)
@@ -101,7 +101,7 @@ def rotation(images: Pixels, severity: int, draw: np.random.Generator) -> Pixels
 
 
 def low_resolution(images: Pixels, severity: int, draw: np.random.Generator) -> Pixels:
-    """Fewer pixels, enlarged again."""
+    """A lower resolution, enlarged to the old size."""
     side = images.shape[1]
     small = max(1, round(side * STRENGTHS["low resolution"][severity - 1]))
 
@@ -121,7 +121,7 @@ DEGRADATIONS: dict[str, Callable[[Pixels, int, np.random.Generator], Pixels]] = 
     "rotation": rotation,
     "low resolution": low_resolution,
 }
-"""By name: (N, S, S, 3) uint8 RGB, a severity of 1 to 5 and a source of random numbers -> the worse pictures."""
+"""By name: (N, S, S, 3) uint8 RGB, a severity of 1 to 5 and a random generator -> the degraded pictures."""
 
 
 def measure_robustness(
@@ -131,10 +131,10 @@ def measure_robustness(
     limit: int = 500,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """How many of at most `limit` pictures are answered right, clean and degraded, as counts ready for JSON.
+    """Count the correct predictions on at most `limit` pictures, clean and degraded; ready for JSON.
 
-    `answer_pixels` gives probabilities (N, K) of pictures; `truth` is (N,) indices. A degradation makes the same draws
-    at each severity, so that the severities differ in nothing else.
+    `answer_pixels` returns probabilities (N, K) for pictures; `truth` holds indices (N,). A degradation uses the same
+    random numbers at each severity, so the severities differ in strength only.
     """
     if not len(images) or len(images) != len(truth):
         raise ValueError(f"pictures and their truth are needed, one each; got {len(images)} and {len(truth)}")

@@ -1,4 +1,4 @@
-"""`deadpan score`: a trained model measured on prepared files."""
+"""`deadpan score`: measures a trained model on prepared files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from deadpan.preparation.table import FaceTable, open_data
 
 
 def readings(table: FaceTable) -> dict[str, FaceTable]:
-    """The table as it is and, where the data set marks clear pictures ("majority"), those alone, by name."""
+    """The whole table and, where the data set marks clear pictures ("majority"), those alone; by name."""
     if not any("majority" in attributes for attributes in table.attributes):
         return {"all": table}
     clear = np.array([attributes.get("majority", 0) == 1 for attributes in table.attributes])
@@ -33,12 +33,12 @@ def are_scores(path: Path) -> bool:
 def score(model: str | Path, data: str | Path | Sequence[str | Path]) -> dict[str, dict[str, Measurement]]:
     """Measure a released model, a model file or a finished run on prepared files: {"FILE@SPLIT": {reading: ...}}.
 
-    ValueError for two files of one name, which would share a line.
+    ValueError for two files of the same name, which would share a key.
     """
     specs = paths_of(data)
     names = [Path(spec).name for spec in specs]
     if len(set(names)) < len(names):
-        raise ValueError(f"two files of one name would share a line; score them apart: {', '.join(specs)}")
+        raise ValueError(f"two files have the same name; score them separately: {', '.join(specs)}")
     opened = open_model(model)
     measured: dict[str, dict[str, Measurement]] = {}
     for spec, name in zip(specs, names, strict=True):

@@ -1,4 +1,4 @@
-"""From answers on single pictures to one decision for each sequence, by a named rule."""
+"""Combines predictions on single frames into one decision per sequence, by a named rule."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ Rule = Literal["majority", "mean log-probability"]
 
 RULES: tuple[Rule, ...] = get_args(Rule)
 
-TIE = 1e-3  # what the mean log-probability weighs beside one vote: it decides where votes are equal, and only there
+TIE = 1e-3  # weight of the mean log-probability beside one vote: it breaks ties and changes nothing else
 
 
 def decide(answers: Answers, rule: Rule) -> Answers:
-    """One row for each sequence: its last frame's, with the pictures' mean target and the rule's probabilities.
+    """One row per sequence: its last frame, with the mean target of its pictures and the rule's probabilities.
 
-    Pictures of one sequence that truly show different expressions, as the neutral first frame and the peak, are decided
-    apart; a picture that belongs to no sequence stands alone. Rows come sorted by subject, sequence and expression,
-    whatever the order of the pictures. ValueError for an unknown rule.
+    A sequence whose pictures show different true expressions, such as a neutral first frame and the peak, gives one
+    decision per expression. A picture without a sequence is a sequence of its own. Rows are sorted by subject, sequence
+    and expression. ValueError for an unknown rule.
     """
     if rule not in RULES:
         raise ValueError(f"unknown rule {rule!r} for sequences; known are {', '.join(RULES)}")
@@ -37,21 +37,21 @@ def decide(answers: Answers, rule: Rule) -> Answers:
 
 
 def majority(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(n, K) of n frames -> (K,): the share of frames that answer each expression; ties go to the likelier."""
+    """(n, K) of n frames -> (K,): the share of frames that predict each expression; ties go to the more probable."""
     votes = np.bincount(probabilities.argmax(1), minlength=probabilities.shape[1])
     shares = (votes + TIE * mean_log_probability(probabilities)) / (len(probabilities) + TIE)
     return np.asarray(shares, np.float32)
 
 
 def mean_log_probability(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(n, K) of n frames -> (K,): the geometric mean over the frames, scaled to sum to 1."""
+    """(n, K) of n frames -> (K,): the geometric mean over the frames, normalised to sum to 1."""
     logs = np.log(np.maximum(probabilities.astype(np.float64), 1e-12)).mean(0)
     likely = np.exp(logs - logs.max())
     return np.asarray(likely / likely.sum(), np.float32)
 
 
 def _stretches(answers: Answers) -> list[NDArray[np.int64]]:
-    """The rows of every sequence and true expression, each in the order of its frames."""
+    """The rows of every sequence and true expression, in the order of the frames."""
     truth = answers.target.argmax(1)
     groups: dict[tuple[str, str, int, str], list[int]] = {}
     for row in sorted(range(len(answers)), key=lambda row: (answers.frames[row], answers.names[row])):

@@ -1,4 +1,4 @@
-"""A trained model as it comes, a finished run or an ONNX file: its answers to a table, and whom it has seen."""
+"""A trained model, from a finished run or an ONNX file: its predictions on a table, and whom it was trained on."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from deadpan.training.checkpoint import load_method
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """Something that answers batches, and what it says of its making."""
+    """A model that predicts batches, with the facts of its training."""
 
     path: Path
     method: str
@@ -41,7 +41,7 @@ class TrainedModel:
 
     @torch.no_grad()
     def answer_pixels(self, expressions: tuple[str, ...], pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Probabilities (N, K) among `expressions` of (N, S, S, 3) uint8 pictures of whom nothing else is known."""
+        """Probabilities (N, K) among `expressions` for pictures (N, S, S, 3) uint8, without any other input."""
         count = len(pixels)
         image = torch.from_numpy(to_network(pixels))  # (N, 3, S, S)
         unknown = torch.full((count, POINTS, 2), torch.nan)
@@ -52,13 +52,13 @@ class TrainedModel:
         )
 
     def among(self, expressions: tuple[str, ...], prediction: Prediction) -> NDArray[np.float32]:
-        """The answer's probabilities (N, K) of `expressions`; what others had is left out, the rest sums to 1."""
+        """Probabilities (N, K) of `expressions`; the model's other expressions are dropped, the rest renormalised."""
         columns = [self.expressions.index(name) for name in expressions]
         shares = prediction.logits.float()[:, columns].softmax(1)  # as those of all, scaled
         return np.asarray(shares.cpu().numpy(), np.float32)
 
     def check_alignment(self, tested: FaceTable) -> None:
-        """Refuse faces that were aligned by other points than those that the model learnt from (TableError)."""
+        """TableError where the faces were aligned by other points than those the model was trained on."""
         if tested.alignment != self.alignment:
             raise TableError(
                 f"{tested.path} holds faces aligned by {tested.alignment}, {self.path.name} learnt from ones aligned "
@@ -66,9 +66,9 @@ class TrainedModel:
             )
 
     def check_unseen(self, tested: FaceTable) -> None:
-        """Refuse people whom the model learnt from (FoldError).
+        """FoldError where the model was trained on a tested person.
 
-        A model that does not name its people is refused where it learnt from the tested data set and people are known.
+        A model that does not name its people is refused if it was trained on the tested data set and people are known.
         """
         people = {each for each in subjects_of(tested) if each}
         if "subjects" in self.facts:
@@ -80,9 +80,9 @@ class TrainedModel:
 
 
 def open_model(model: str | Path) -> TrainedModel:
-    """A finished run by its folder or weights, a released model by its name, or an ONNX file with the card beside it.
+    """Open a finished run (folder or weights), a released model (name) or an ONNX file with its card.
 
-    CheckpointError for a folder that holds no finished run, ModelError for a file or name that is no model.
+    CheckpointError for a folder without a finished run, ModelError for a file or name that is no model.
     """
     path = Path(model)
     is_run = path.suffix == ".safetensors" or (path / "model.safetensors").exists()
@@ -101,7 +101,7 @@ def open_model(model: str | Path) -> TrainedModel:
 
 @torch.no_grad()
 def collect_answers(model: TrainedModel, table: FaceTable, fold: str, batch_size: int = 256) -> Answers:
-    """The model's answers to every picture of a table, among the table's expressions."""
+    """The model's predictions on every picture of a table, among the table's expressions."""
     probabilities, images, neutral, true_neutral, paired = [], [], [], [], []
     for batch in ordered(table, batch_size):
         prediction = model.answer(batch)
@@ -128,7 +128,7 @@ def collect_answers(model: TrainedModel, table: FaceTable, fold: str, batch_size
 
 
 def released_answer(predictor: Predictor) -> Answer:
-    """A released model as something that answers batches; what is measured is then what ships."""
+    """A released model as a function of batches, so that the shipped network is what gets measured."""
 
     def answer(batch: Batch) -> Prediction:
         probabilities, neutral, _ = predictor.predict_faces(to_pixels(batch.image.cpu().numpy()))

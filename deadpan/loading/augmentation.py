@@ -1,9 +1,9 @@
-"""Random changes to aligned faces in training: one geometry for a picture, its neutral face and their landmarks.
+"""Random augmentation of aligned faces in training; a picture, its neutral face and their landmarks share one geometry.
 
-What a camera or the light does to a face (brightness, contrast, gamma, shade, grey, blur, low resolution) is done to
-the picture and its neutral face alike: a generator that saw a blurred face and a sharp neutral one would learn to
-sharpen. Noise, blocks and erasing are done to the picture only: the neutral face shows what is under them, and the
-picture without them is kept beside it, so that a loss can weigh what the expression changed.
+Effects of camera and light (brightness, contrast, gamma, shade, grey, blur, low resolution) are applied to the picture
+and its neutral face alike. A generator trained on blurred faces with sharp neutral ones would learn to sharpen. Noise,
+blocks and erasing are applied to the picture only, so that the generator learns to remove them. The picture without
+them is kept too, so that a loss can measure what the expression changed.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from deadpan.settings import SHARE, Range, SettingError, check_ranges
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in JPEG
 
-NOISE_BANK = 1 << 20
+NOISE_BANK = 1 << 20  # normal numbers that all noise is cut from
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Strengths of the random changes; 0 switches one off. All defaults are our choice unless a source is named."""
+    """Strengths of the random changes; 0 switches a change off. Defaults are our choice unless a source is named."""
 
     flip: float = 0.5
     "Probability of a mirror image."
@@ -39,7 +39,7 @@ class Augmentation:
     stretch: float = 0.05
     "Relative change of width against height, and shear, uniform, to either side."
     shift: float = 1.0
-    "Fraction of the margin, 3 of 64 pixels to each side, that the picture moves (DeRL: random 64 x 64 crop)."
+    "Random shift as a fraction of the margin, 3 of 64 pixels to each side (DeRL: random 64 x 64 crop)."
     brightness: float = 0.2
     "Added to pixels in [-1, 1], uniform, to either side."
     contrast: float = 0.25
@@ -51,11 +51,11 @@ class Augmentation:
     grey: float = 0.3
     "Probability that a colour picture loses its colour."
     blur: float = 0.15
-    "Probability of blur of 0.4 to 1.4 pixels standard deviation at 64 pixels; never on top of a lower resolution."
+    "Probability of a blur of 0.4 to 1.4 pixels standard deviation at 64 pixels; excludes a lower resolution."
     resolution: float = 0.25
-    "Probability of a lower resolution, 40 to 90 % of the pixels a side (a FER2013 face has 75 %)."
+    "Probability of a lower resolution, 40 to 90 % of the pixels of a side (a FER2013 face has 75 %)."
     noise: float = 0.06
-    "Largest standard deviation of noise; half of the pictures get some."
+    "Largest standard deviation of noise; half of the pictures get noise."
     blocks: float = 0.15
     "Probability of the blocks of strong JPEG compression."
     erase: float = 0.25
@@ -66,13 +66,12 @@ class Augmentation:
             self, **{field.name: Range(0, 90) if field.name == "rotation" else SHARE for field in fields(self)}
         )
         if self.blur + self.resolution > 1:
-            raise SettingError(
-                f"blur and resolution are chances that exclude each other: {self.blur}, {self.resolution}"
-            )
+            both = f"got {self.blur} and {self.resolution}"
+            raise SettingError(f"blur and resolution exclude each other, so they must sum to at most 1; {both}")
 
 
 class Augmented(NamedTuple):
-    """N changed faces; pixels (N, 3, S, S) in [-1, 1], landmarks (N, P, 2) in pixels of them."""
+    """N augmented faces: pixels (N, 3, S, S) in [-1, 1], landmarks (N, P, 2) in pixels of the result."""
 
     image: Tensor
     clean: Tensor  # the image without noise, blocks and erasing
@@ -82,12 +81,12 @@ class Augmented(NamedTuple):
 
 
 def no_augmentation() -> Augmentation:
-    """Every change switched off: what `augment` returns is then the centre crop."""
+    """Every change switched off; `augment` then returns the centre crop."""
     return Augmentation(**{field.name: 0.0 for field in fields(Augmentation)})
 
 
 def centre_crop(pixels: Tensor, size: int) -> Tensor:
-    """(N, C, S, S) float in [-1, 1] from the middle of (N, M, M, C) uint8 faces with margin."""
+    """(N, M, M, C) uint8 faces with margin -> their centre (N, C, S, S), float in [-1, 1]."""
     start = (pixels.shape[1] - size) // 2
     middle = pixels[:, start : start + size, start : start + size].permute(0, 3, 1, 2)  # (N, C, S, S)
     return middle.to(torch.float32, memory_format=torch.contiguous_format).div_(127.5).sub_(1.0)
@@ -104,15 +103,15 @@ def augment(
     grey: Tensor | None = None,
     paired: Tensor | None = None,
 ) -> Augmented:
-    """Change faces with margin, (N, M, M, C) uint8 of C = 1 or 3, at random into (N, 3, S, S) float in [-1, 1].
+    """Augment faces with margin, (N, M, M, C) uint8 with C = 1 or 3, to (N, 3, S, S) float in [-1, 1].
 
-    Landmarks are (N, 468, 2) in pixels of the faces with margin, and come back in pixels of the result, of `size` S.
-    Where `neutral` is None or `paired` (N,) False, the result's neutral face is the picture itself. `grey` (N,) marks
-    pictures with three equal channels, to save time. All random numbers come from `generator`, a CPU one: every device
-    sees the same pictures.
+    Landmarks are (N, 468, 2) in pixels of the faces with margin; the results are in pixels of the augmented faces, of
+    `size` S. Where `neutral` is None or `paired` (N,) is False, the resulting neutral face is the picture itself.
+    `grey` (N,) marks pictures with three equal channels, which saves time. All random numbers come from `generator`,
+    which lives on the CPU, so every device produces the same pictures.
     """
     count, margin, _, channels = image.shape
-    # Every picture takes as many numbers whatever is switched on: switching one change off leaves the others alone.
+    # Every picture consumes the same count of random numbers, so switching one change off does not alter the others.
     draw = torch.rand(count, 32, generator=generator).to(image.device)
     matrix, shift = _geometry(draw[:, :8], margin - size, settings)
     results = [torch.empty(count, 3, size, size, device=image.device) for _ in range(3)]
@@ -132,7 +131,7 @@ def augment(
         neutral_face = degraded if len(sources) == 1 else faces[:, 1]
         for result, made in zip(results, (degraded, faces[:, 0], neutral_face), strict=True):
             made.clamp_(-1, 1)
-            for channel in range(3):  # one by one: thrice as fast as copying an expanded grey channel
+            for channel in range(3):  # three times as fast as copying an expanded grey channel
                 result.select(1, channel).index_copy_(0, rows, made.select(1, channel % colours))
     moved = [_moved(points, matrix, shift, margin, size) for points in (landmarks, neutral_landmarks)]
     return Augmented(*results, *moved)
@@ -142,7 +141,7 @@ def _planes(sources: list[Tensor], rows: Tensor, colours: int) -> Tensor:
     """Rows of (N, M, M, C) uint8 pictures and neutral faces as (n, 1 or 2, C, M, M) float in 0..255, C = 1 or 3."""
     planes = torch.empty(len(rows), len(sources), colours, *sources[0].shape[1:3], device=rows.device)
     for place, source in enumerate(sources):
-        chosen = source.index_select(0, rows)  # copies whole pictures, four times as fast as source[rows]
+        chosen = source.index_select(0, rows)  # copies whole pictures: four times as fast as source[rows]
         if colours < source.shape[3]:
             planes[:, place, 0] = chosen.float() @ torch.tensor(LUMA, device=rows.device)
         else:
@@ -151,11 +150,12 @@ def _planes(sources: list[Tensor], rows: Tensor, colours: int) -> Tensor:
 
 
 def _symmetric(uniform: Tensor, strength: float) -> Tensor:
+    """Uniform numbers in [0, 1] -> uniform numbers in [-strength, strength]."""
     return (2 * uniform - 1) * strength
 
 
 def _geometry(draw: Tensor, slack: int, settings: Augmentation) -> tuple[Tensor, Tensor]:
-    """Matrices (N, 2, 2) and shifts (N, 2) that take pixels of the result to those of the picture, from the centres."""
+    """Matrices (N, 2, 2) and shifts (N, 2) from pixels of the result to pixels of the picture, about the centres."""
     angle = _symmetric(draw[:, 0], math.radians(settings.rotation))
     scale = torch.exp(_symmetric(draw[:, 1], settings.scale))
     stretch = torch.exp(_symmetric(draw[:, 2], settings.stretch))
@@ -172,24 +172,25 @@ def _geometry(draw: Tensor, slack: int, settings: Augmentation) -> tuple[Tensor,
 
 
 def _resampled(planes: Tensor, matrix: Tensor, shift: Tensor, size: int) -> Tensor:
-    """(N, C, M, M) in 0..255 -> (N, C, S, S) in [-1, 1]: the only resampling between file and network.
+    """(N, C, M, M) in 0..255 -> (N, C, S, S) in [-1, 1]; the only resampling between file and network.
 
-    One grid serves a picture and its neutral face, written out because affine_grid takes 40 us a picture, four times as
-    long. All of `augment` takes 95 us for a grey pair of 64 pixels and 215 for a coloured one (one thread, beside other
-    work); kornia's AugmentationSequential beside the same work 269 and 496, for warp and light alone.
+    One grid serves a picture and its neutral face. It is computed here because affine_grid takes 40 us per picture,
+    four times as long. All of `augment` takes 95 us for a grey pair of 64 pixels and 215 us for a colour pair (one
+    thread, beside other work); kornia's AugmentationSequential took 269 and 496 us under the same load, for warp and
+    light alone.
     """
     margin = planes.shape[3]
     places = (2 * torch.arange(size, device=planes.device) + 1) / size - 1  # pixel centres, -1..1
     scaled = places[:, None] * matrix.transpose(1, 2).unsqueeze(2) * (size / margin)  # (N, 2, S, 2)
     scaled[:, 1] += shift[:, None] * (2 / margin)
-    across, down = torch.view_as_complex(scaled.contiguous()).unbind(1)  # (N, S) points x + iy: half the time again
+    across, down = torch.view_as_complex(scaled.contiguous()).unbind(1)  # (N, S) points x + iy: halves the time
     grid = torch.view_as_real(across[:, None, :] + down[:, :, None])  # (N, S, S, 2)
     field = F.grid_sample(planes, grid, mode="bilinear", padding_mode="border", align_corners=False)
     return field.mul_(1 / 127.5).sub_(1)
 
 
 def _moved(points: Tensor, matrix: Tensor, shift: Tensor, margin: int, size: int) -> Tensor:
-    """Landmarks (N, 468, 2) carried along, with left and right exchanged where the picture is mirrored."""
+    """Landmarks (N, 468, 2) in pixels of the result; left and right are exchanged where the picture is mirrored."""
     (a, b), (c, d) = (row.unbind(1) for row in matrix.unbind(1))
     determinant = a * d - b * c  # (N,) negative where the picture is mirrored
     order = torch.from_numpy(mirrored()).to(points.device)
@@ -200,14 +201,14 @@ def _moved(points: Tensor, matrix: Tensor, shift: Tensor, margin: int, size: int
 
 
 def _photometry(field: Tensor, draw: Tensor, settings: Augmentation) -> None:
-    """Gamma, contrast, brightness and shade of (N, C, S, S), in place."""
+    """Change gamma, contrast, brightness and shade of (N, C, S, S), in place."""
     bend, contrast, brightness = (
         _symmetric(draw[:, column], strength)[:, None, None, None]
         for column, strength in enumerate((settings.gamma, math.log1p(settings.contrast), settings.brightness))
     )
     contrast = contrast.exp()
-    # x + b (1 - x^2) keeps -1 and 1 like a gamma curve does, and takes a tenth of the time of pow().
-    # Multiplied out with contrast and brightness: -cb x^2 + c x + (cb + brightness), in two passes over the pixels.
+    # x + b (1 - x^2) keeps -1 and 1 fixed as a gamma curve does, and takes a tenth of the time of pow().
+    # With contrast and brightness this is -cb x^2 + c x + (cb + brightness), in two passes over the pixels.
     slope = (-contrast * bend * field).add_(contrast)
     field.mul_(slope).add_(contrast * bend + brightness)
     if settings.shade:
@@ -219,7 +220,7 @@ def _photometry(field: Tensor, draw: Tensor, settings: Augmentation) -> None:
 
 
 def _soften(field: Tensor, draw: Tensor, settings: Augmentation) -> None:
-    """Low resolution or blur of (N, C, S, S), each for some of the pictures, in place."""
+    """Lower the resolution of some of the pictures (N, C, S, S) and blur others, in place."""
     coarse, blurred = settings.resolution, settings.resolution + settings.blur
     rows = (draw[:, 0] < blurred).nonzero().squeeze(1)
     if not len(rows):
@@ -227,7 +228,7 @@ def _soften(field: Tensor, draw: Tensor, settings: Augmentation) -> None:
     bank = _softeners(field.shape[3], field.device)
     half = len(bank) // 2
     index = (draw[rows, 1] * half).long() + torch.where(draw[rows, 0] < coarse, 0, half)
-    # Rows, then columns, as two matrix products: 30 us for a softened grey pair, pooling and interpolation take 120.
+    # Rows, then columns, as two matrix products: 30 us per grey pair, where pooling and interpolation take 120 us.
     kernel, chosen = bank.index_select(0, index), field.index_select(0, rows)  # (n, S, S), (n, C, S, S)
     across = torch.bmm(chosen.flatten(1, 2), kernel.transpose(1, 2)).view_as(chosen)
     field.index_copy_(0, rows, kernel.unsqueeze(1) @ across)
@@ -249,7 +250,7 @@ def _softeners(size: int, device: torch.device) -> Tensor:
 
 
 def _degraded(image: Tensor, draw: Tensor, settings: Augmentation) -> Tensor:
-    """Noise, JPEG blocks and erasing of (N, C, S, S), each for some of the pictures."""
+    """Add noise, JPEG blocks and erased rectangles to some of the pictures (N, C, S, S)."""
     strength = settings.noise * (2 * draw[:, 0] - 1).clamp(min=0)[:, None, None, None]
     image = torch.addcmul(image, _noise(draw[:, 1], image.shape[3]), strength)
     rows = (draw[:, 2] < settings.blocks).nonzero().squeeze(1)
@@ -262,7 +263,7 @@ def _degraded(image: Tensor, draw: Tensor, settings: Augmentation) -> Tensor:
 
 
 def _noise(uniform: Tensor, size: int) -> Tensor:
-    """(N, 1, S, S) of normal noise: windows of a fixed million numbers, a twentieth of the time of drawing them."""
+    """(N, 1, S, S) of normal noise, cut from a fixed million numbers: a twentieth of the time of sampling it."""
     bank = _noise_bank(uniform.device)
     starts = (uniform * (NOISE_BANK - size * size)).long()
     return bank.unfold(0, size * size, 1).index_select(0, starts).view(-1, 1, size, size)
@@ -270,6 +271,7 @@ def _noise(uniform: Tensor, size: int) -> Tensor:
 
 @lru_cache(maxsize=4)
 def _noise_bank(device: torch.device) -> Tensor:
+    """The fixed normal numbers that `_noise` cuts from."""
     numbers = np.random.default_rng(0).standard_normal(NOISE_BANK, dtype=np.float32)
     return torch.from_numpy(numbers).to(device)
 
@@ -295,7 +297,7 @@ def _cosines(size: int, device: torch.device) -> Tensor:
 
 
 def _erased(image: Tensor, draw: Tensor) -> Tensor:
-    """(N, C, S, S) with a rectangle of 2 to 15 % of the area and up to twice as long as wide, in one random grey."""
+    """(N, C, S, S) with one grey rectangle of 2 to 15 % of the area and an aspect ratio of up to 2."""
     size = image.shape[3]
     area, ratio = 0.02 + 0.13 * draw[:, 0], torch.exp(_symmetric(draw[:, 1], math.log(2)) / 2)
     sides = torch.stack([area.sqrt() * ratio, area.sqrt() / ratio], dim=1) * size  # (N, 2) width, height

@@ -1,7 +1,7 @@
-"""Prepared faces -> pairs -> Batch: tables in memory, and the loader that mixes, balances and pairs them.
+"""Tables of faces -> Batch: a loader that mixes data sets, balances classes and pairs pictures with neutral faces.
 
-What a loader draws depends on (seed, epoch, step) alone: a training that is resumed sees the pictures that it would
-have seen, with no state to save.
+The rows and random changes of a batch depend on (seed, epoch, step) alone. A resumed training therefore sees the same
+pictures as an uninterrupted one, with no loader state to save.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def subject_index(tables: Sequence[FaceTable]) -> dict[str, int]:
 
 
 class Batches:
-    """Endless epochs of batches from several tables, with augmentation."""
+    """Epochs of batches from several tables, with augmentation."""
 
     def __init__(
         self,
@@ -43,14 +43,15 @@ class Batches:
         rank: int = 0,
         ranks: int = 1,
     ) -> None:
-        """Mix `tables` of the same expressions and image size.
+        """Mix `tables` with the same expressions and image size.
 
-        `weights` are the tables' shares of every batch (None: as large as they are). `pairing` says which neutral face
-        goes with a picture: its twin; another neutral picture of the subject ("hard", its twin failing that); or none.
-        `own_neutral` pairs a picture that has no other with itself if its neutral share is at least that.
-        `balance` draws classes within a table as often as (their frequency) ** (1 - balance).
-        An epoch is `pictures_per_epoch` pictures (None: the rows of all tables together). With several `ranks` each
-        gets its part of the same epoch. ValueError for settings that do not fit the tables or each other.
+        `weights` are the tables' shares of every batch (None: proportional to their sizes). `pairing` chooses the
+        neutral face of a picture: its twin; another neutral picture of the subject ("hard", or the twin without one);
+        or none. If a picture has no such neutral face but its label is at least `own_neutral` neutral, it serves as its
+        own. `balance` samples the classes of a table in proportion to (their frequency) ** (1 - balance): 0 keeps the
+        natural frequencies, 1 makes them equal. An epoch has `pictures_per_epoch` pictures (None: the rows of all
+        tables). With several `ranks`, each gets its part of the same epoch. ValueError for settings that do not fit the
+        tables or each other.
         """
         self.tables = list(tables)
         self.weights = _checked(self.tables, weights)
@@ -73,12 +74,12 @@ class Batches:
         self._partners = [Partners(table, pairing, own_neutral) for table in self.tables]
 
     def steps(self, paired_only: bool = False) -> int:
-        """How many batches an epoch has."""
+        """The number of batches in an epoch."""
         rows = sum(len(self._eligible(index, paired_only)) for index in range(len(self.tables)))
         return max(1, (self.pictures_per_epoch or rows) // (self.batch_size * self.ranks))
 
     def epoch(self, index: int, paired_only: bool = False, start: int = 0) -> Iterator[Batch]:
-        """The batches of epoch `index` from step `start` on; `paired_only` draws only pictures with a neutral face.
+        """The batches of epoch `index` from step `start` on; `paired_only` uses only pictures with a neutral face.
 
         ValueError if no picture has one.
         """
@@ -89,18 +90,20 @@ class Batches:
             yield self._batch(plan[step, first : first + self.batch_size], draw)
 
     def _eligible(self, index: int, paired_only: bool) -> Rows:
+        """The rows of a table that an epoch may use."""
         partners = self._partners[index]
         return partners.paired.nonzero()[0] if paired_only else np.arange(len(partners.paired))
 
     def _plan(self, epoch: int, paired_only: bool) -> Rows:
+        """Choose the pictures of an epoch: (steps, ranks * batch, 2) of table and row."""
         eligible = [self._eligible(index, paired_only) for index in range(len(self.tables))]
         shares = np.array([float(len(rows)) for rows in eligible])
         if self.weights is not None:
             shares = np.where(shares > 0, self.weights, 0.0)
         if not shares.sum():
             raise ValueError(
-                "no picture with a known neutral face to draw; add a data file with twins, or set own_neutral, "
-                "or pairing hard with subjects that have neutral pictures"
+                "no picture with a known neutral face; add a data file with twins, or set own_neutral, or use pairing "
+                "hard with subjects that have neutral pictures"
             )
         draw = np.random.default_rng([self.seed, epoch])
         steps, width = self.steps(paired_only), self.batch_size * self.ranks
@@ -113,13 +116,14 @@ class Batches:
             part = slice(ends[index] - count, ends[index])
             plan[part, 0] = index
             plan[part, 1] = draw_rows(self.tables[index].classes[rows], rows, count, self.balance, draw)
-            # each table's pictures stand evenly over the epoch, so that every batch holds its share of them
+            # spread each table's pictures evenly over the epoch, so that every batch holds its share of them
             places[part] = (np.arange(count) + draw.random()) / max(count, 1)
         batches = plan[np.argsort(places, kind="stable")].reshape(steps, width, 2)
         shuffled: Rows = draw.permuted(np.arange(width)[None].repeat(steps, 0), axis=1)
         return np.take_along_axis(batches, shuffled[..., None], axis=1)
 
     def _batch(self, plan: Rows, draw: np.random.Generator) -> Batch:
+        """Read, pair and augment the planned pictures."""
         side = self.tables[0].images.shape[1]
         used = [(index, (plan[:, 0] == index).nonzero()[0]) for index in np.unique(plan[:, 0])]
         channels = max(self.tables[index].channels for index, _ in used)
@@ -152,10 +156,10 @@ class Batches:
 
 
 def draw_rows(classes: Rows, rows: Rows, count: int, balance: float, draw: np.random.Generator) -> Rows:
-    """Choose `count` of `rows`, whose classes are given, in random order.
+    """Sample `count` of `rows` in random order, balanced by their `classes`.
 
-    Systematic sampling: a row whose expected number is x comes up floor(x) or ceil(x) times, so that an epoch of all
-    rows without balance holds each exactly once.
+    Systematic sampling: a row whose expected count is x is chosen floor(x) or ceil(x) times. An epoch of all rows
+    without balance therefore holds each row exactly once.
     """
     if not count:
         return rows[:0]
@@ -168,7 +172,7 @@ def draw_rows(classes: Rows, rows: Rows, count: int, balance: float, draw: np.ra
 
 
 def ordered(table: FaceTable, batch_size: int, pairing: Pairing = "twin", device: str = "cpu") -> Iterator[Batch]:
-    """Every row once, in the table's order, centre-cropped and unchanged: for measuring."""
+    """Every row once, in the table's order, centre-cropped and without augmentation: for evaluation."""
     partners, subject = Partners(table, pairing, None), _subject_numbers(table, subject_index([table]))
     margin = (table.images.shape[1] - table.image_size) // 2
     for start in range(0, len(table), batch_size):
@@ -189,10 +193,10 @@ def ordered(table: FaceTable, batch_size: int, pairing: Pairing = "twin", device
 
 
 def _keep_freed_memory() -> None:
-    """Have glibc keep what is freed instead of handing it back to the system after every batch.
+    """Make glibc keep freed memory instead of returning it to the system after every batch.
 
-    It keeps blocks up to the size of the largest one freed so far, 32 MB at most. Without this a batch of 64 costs
-    3,200 page faults, 124 us a picture beside 140 us of work; elsewhere it is a harmless allocation.
+    glibc keeps blocks up to the size of the largest one freed so far, 32 MB at most. Without this, a batch of 64 costs
+    3,200 page faults: 124 us per picture beside 140 us of work. On other systems it is a harmless allocation.
     """
     torch.empty(31 << 20, dtype=torch.uint8)
 
@@ -203,7 +207,7 @@ def _subject_numbers(table: FaceTable, numbers: Mapping[str, int]) -> Rows:
 
 
 def _checked(tables: Sequence[FaceTable], weights: Sequence[float] | None) -> NDArray[np.float64] | None:
-    """The weights as an array, after checking that they and the tables belong together (ValueError)."""
+    """The weights as an array; ValueError where the tables or the weights do not fit together."""
     if not tables:
         raise ValueError("at least one table of faces is needed")
     for table in tables[1:]:

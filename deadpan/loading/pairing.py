@@ -1,4 +1,4 @@
-"""Which neutral face of the same person goes with each picture."""
+"""Pairing: which neutral face of the same person goes with each picture."""
 
 from __future__ import annotations
 
@@ -28,16 +28,17 @@ TAKEN_ALIKE = frozenset(
         "yale",
     )
 )
-"""Data sets in which a person's neutral picture was taken as the others were: the two can stand side by side."""
+"""Data sets whose neutral and expressive pictures of a person were taken under the same conditions, so that they can be
+used as pairs."""
 
-OF_THE_FRAME = ("part", "phase")  # attributes in which a neutral frame differs from the peak by its nature
+OF_THE_FRAME = ("part", "phase")  # always differ between a neutral and a peak frame: ignored in comparing attributes
 
 
 def with_neutral_faces(table: FaceTable) -> FaceTable:
-    """The table with each person's own neutral picture as the twin, where the data set takes them alike.
+    """The table with the person's own neutral picture as each picture's twin, for the data sets of TAKEN_ALIKE.
 
-    Of several the one of the same sequence, then the one with the most equal attributes (view, light, ...), then the
-    first by name; a neutral picture is its own. Other tables come back as they are.
+    Among several, pictures of the same sequence come first, then those with the most equal attributes (view, light,
+    ...), then the first by name. A neutral picture is its own twin. Tables of other data sets are returned unchanged.
     """
     if table.dataset not in TAKEN_ALIKE or "neutral" not in table.expressions:
         return table
@@ -57,6 +58,7 @@ def with_neutral_faces(table: FaceTable) -> FaceTable:
 
 
 def _likeness(table: FaceTable, row: int, other: int) -> tuple[bool, int]:
+    """How similar two pictures are: (same sequence, number of equal attributes)."""
     own, given = table.attributes[row], table.attributes[other]
     equal = sum(given.get(key) == value for key, value in own.items() if key not in OF_THE_FRAME)
     return bool(table.sequence[row]) and table.sequence[row] == table.sequence[other], equal
@@ -66,7 +68,7 @@ Pairing = Literal["twin", "hard", "none"]
 
 
 class Partners:
-    """Which neutral face goes with each row of a table."""
+    """The neutral face that goes with each row of a table."""
 
     def __init__(self, table: FaceTable, pairing: Pairing, own_neutral: float | None) -> None:
         self.table = table
@@ -80,7 +82,7 @@ class Partners:
         self.paired = self.hard | self.twin | self.own
 
     def _group(self, neutral: NDArray[np.bool_]) -> None:
-        """Sort the neutral rows by subject: `others` is how many there are of each row's person, beside itself."""
+        """Group the neutral rows by subject; `others` counts those of each row's person, without the row itself."""
         subject = self.table.subject
         self.own_place = np.full(len(subject), -1, np.int64)  # of a neutral row among those of its person
         rows = (neutral & (subject >= 0)).nonzero()[0]
@@ -94,9 +96,9 @@ class Partners:
     def draw(
         self, rows: Rows, draw: np.random.Generator
     ) -> tuple[NDArray[np.uint8], NDArray[np.float16], NDArray[np.bool_]]:
-        """Neutral faces (n, M, M, C), their landmarks (n, 468, 2) and which of them are real pairs (n,)."""
+        """Choose neutral faces: pixels (n, M, M, C), landmarks (n, 468, 2), and which of them are real pairs (n,)."""
         table = self.table
-        source = rows.copy()  # a picture without partner stands for itself
+        source = rows.copy()  # a picture without a partner is its own neutral face
         hard = rows[self.hard[rows]]
         if len(hard):
             place = draw.integers(self.others[hard])

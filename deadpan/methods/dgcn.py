@@ -61,8 +61,8 @@ Contrast = Literal["diff", "concat"]
 Reference = Literal["generated", "real", "none"]
 
 SHORT = 0.25
-"""Contrasts shorter than this share of the embedding count as so long in L_con. At first R(x) is nearly x, and the
-direction of next to nothing is noise whose gradient, 1 / |c|, would drown the cross-entropy."""
+"""L_con normalises each contrast by its length, but by no less than this share of the embedding's length. At first R(x)
+is nearly x, so the direction of a contrast is noise, and its gradient, 1 / |c|, would dominate the cross-entropy."""
 
 
 EMBEDDING = 256  # numbers of E(x) [ours]

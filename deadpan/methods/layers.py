@@ -1,4 +1,4 @@
-"""What several papers use identically: local CNN, residual block, the output that moves and paints, losses."""
+"""Parts that several papers share: local CNN, residual block, the output that moves and paints, losses."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def he_weights(module: nn.Module) -> None:
 
 
 def zero_weights(layer: nn.Conv2d | nn.ConvTranspose2d) -> None:
-    """Let a last layer make nothing at first."""
+    """Set a last layer to zero, so that it changes nothing at the start of training."""
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
@@ -120,7 +120,7 @@ class PatchGAN(nn.Module):
 
 
 class Generated(NamedTuple):
-    """A generated neutral face, and how it came about where WarpAndPaint made it."""
+    """A generated neutral face, with its flow and mask where WarpAndPaint generated it."""
 
     neutral: Tensor  # (N, 3, S, S) in [-1, 1]
     flow: Tensor | None = None  # (N, 2, S, S) where each pixel of the neutral face comes from, in halves of the side
@@ -128,7 +128,7 @@ class Generated(NamedTuple):
 
 
 def rows_of(made: Generated, rows: Tensor) -> Generated:
-    """The faces at the given rows, a bool mask (N,) or indices."""
+    """The generated faces of the given rows, a bool mask (N,) or indices."""
     return Generated(*(None if each is None else each[rows] for each in made))  # type: ignore[arg-type]
 
 
@@ -207,10 +207,11 @@ def roughness(flow: Tensor) -> Tensor:
 
 
 def removal_loss(made: Generated, pairs: Batch, extra: float) -> tuple[Tensor, dict[str, Tensor]]:
-    """How far generated faces are from the neutral faces of pairs, and what to log: the L1, and copying's.
+    """The loss of generated faces against true neutral faces of pairs, and logs: its L1 and the L1 of copying the
+    image.
 
-    Of a face that WarpAndPaint made also the L1 of its edges, its flow's distance from the mesh's motion and roughness,
-    and the mask's size; the weights of these terms are ours (`docs/methods/index.md`).
+    For WarpAndPaint it also includes the L1 of edges, the flow's distance from the motion of the face mesh, the flow's
+    roughness and the size of the mask. The weights of these terms are our choice (`docs/methods/index.md`).
     """
     l1 = changed_l1(made.neutral, pairs, extra)
     logs = {"l1": l1.detach(), "copy_l1": changed_l1(pairs.clean, pairs, extra)}

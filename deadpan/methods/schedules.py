@@ -6,12 +6,12 @@ import math
 
 
 def constant_then_linear(progress: float) -> float:
-    """As it was set for the first half, then falling to 0 along a line (pix2pix)."""
+    """Constant for the first half, then linear to 0 (pix2pix)."""
     return min(1.0, 2 - 2 * progress)
 
 
 def cosine(progress: float) -> float:
-    """The learning rate falling from 1 to 0 times what was set, along half a cosine."""
+    """From 1 to 0 along half a cosine."""
     return 0.5 + 0.5 * math.cos(math.pi * progress)
 
 

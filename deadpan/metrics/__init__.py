@@ -1,1 +1,1 @@
-"""Figures of one model on one table."""
+"""Measures one model on one table."""

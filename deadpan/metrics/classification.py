@@ -1,4 +1,4 @@
-"""How often the expression is right."""
+"""Classification figures: accuracy, balanced accuracy, macro F1, recall and the confusion matrix."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sklearn.metrics import balanced_accuracy_score, confusion_matrix, f1_score
 
 @dataclass(frozen=True)
 class Classification:
-    """Answers of one model on N pictures beside the truth; the truth of a picture is its target's largest share."""
+    """Predictions of one model on N pictures with the truth: the expression with the target's largest share."""
 
     expressions: tuple[str, ...]
     probabilities: NDArray[np.float32]  # (N, K)
@@ -28,37 +28,37 @@ class Classification:
 
     @property
     def answer(self) -> NDArray[np.int64]:
-        """(N,) index of the answered expression."""
+        """(N,) index of the predicted expression."""
         return np.asarray(self.probabilities.argmax(1))
 
     @property
     def right(self) -> NDArray[np.bool_]:
-        """(N,) whether the answer is the true expression."""
+        """(N,) whether the prediction is the true expression."""
         return np.asarray(self.answer == self.truth)
 
     @property
     def accuracy(self) -> float:
-        """Share of pictures answered right."""
+        """Share of pictures predicted correctly."""
         return float(self.right.mean())
 
     @property
     def balanced_accuracy(self) -> float:
-        """Mean per-class recall over the classes that occur."""
+        """Mean recall over the expressions that occur."""
         return float(balanced_accuracy_score(self.truth, self.answer))
 
     @property
     def macro_f1(self) -> float:
-        """Mean F1 over the classes that occur."""
+        """Mean F1 over the expressions that occur."""
         return float(f1_score(self.truth, self.answer, labels=np.unique(self.truth), average="macro", zero_division=0))
 
     @property
     def confusion(self) -> NDArray[np.int64]:
-        """(K, K) counts, rows the truth, columns the answer."""
+        """(K, K) counts; rows are the truth, columns the prediction."""
         return np.asarray(confusion_matrix(self.truth, self.answer, labels=range(len(self.expressions))))
 
     @property
     def recall(self) -> dict[str, float]:
-        """Share answered right of each expression that occurs."""
+        """Share predicted correctly of each expression that occurs."""
         counts = self.confusion
         rows = zip(self.expressions, counts.diagonal(), counts.sum(1), strict=True)
         return {name: float(hit / total) for name, hit, total in rows if total}

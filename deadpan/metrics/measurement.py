@@ -1,4 +1,4 @@
-"""One model measured on one table: its expressions, and the neutral faces that it generates."""
+"""Measures one model on one table: its predictions, and the neutral faces that it generates."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from deadpan.metrics.neutral_faces import changed_region, region_l1
 from deadpan.preparation.table import FaceTable
 
 Answer = Callable[[Batch], Prediction]
-"""Anything that predicts a batch: a method, or a released model on ONNX Runtime."""
+"""A function that predicts a batch: a method, or a released model on ONNX Runtime."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one model did on one table of faces."""
+    """Figures of one model on one table of faces."""
 
     classification: Classification
-    generated: NDArray[np.float32]  # (P,) L1 of generated to true neutral in the changed region, per paired picture
-    copied: NDArray[np.float32]  # (P,) the same for the image itself: what copying the input would reach
+    generated: NDArray[np.float32]  # (P,) L1 of generated and true neutral face in the changed region, per pair
+    copied: NDArray[np.float32]  # (P,) the same for the image itself: the L1 of copying the input
 
     def summary(self) -> dict[str, Any]:
         """The figures as JSON-ready numbers."""
@@ -37,7 +37,7 @@ class Measurement:
         return out
 
     def brief(self) -> str:
-        """The figures in one line."""
+        """The figures on one line."""
         out = self.summary()
         text = f"accuracy {out['accuracy']:.4f} balanced {out['balanced_accuracy']:.4f} n {out['pictures']}"
         if "neutral_l1" in out:
@@ -47,7 +47,7 @@ class Measurement:
 
 @torch.no_grad()
 def measure(answer: Answer, table: FaceTable, batch_size: int = 256, *, generates: bool = True) -> Measurement:
-    """Let a model answer every picture of a table, in order and without augmentation."""
+    """Predict every picture of a table, in order and without augmentation, and measure the predictions."""
     probabilities, targets, generated, copied = [], [], [], []
     for batch in ordered(table, batch_size):
         prediction = answer(batch)

@@ -1,4 +1,4 @@
-"""How near generated neutral faces come to the true ones."""
+"""Distances between generated and true neutral faces."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 CHANGED = 0.06
-"""Local difference (of the range 0 to 1) from which a pixel counts as changed by the expression: over the sensor noise
-of drawn people (0.006) and below a mild smile's shading."""
+"""A pixel counts as changed by the expression above this local difference (of the range 0 to 1). It is larger than the
+sensor noise of synthetic people (0.006) and smaller than the shading of a mild smile."""
 
 
 def changed_region(image: Tensor, neutral: Tensor) -> Tensor:
@@ -21,18 +21,18 @@ def changed_region(image: Tensor, neutral: Tensor) -> Tensor:
 
 
 def region_l1(a: Tensor, b: Tensor, region: Tensor) -> Tensor:
-    """Mean absolute difference inside the region, of the range 0 to 1: (N,), NaN where the region is empty."""
+    """Mean absolute difference inside the region, of the range 0 to 1: (N,); NaN where the region is empty."""
     difference = (a - b).abs().mean(1, keepdim=True) / 2  # (N, 1, S, S)
     total: Tensor = (difference * region).sum((1, 2, 3)) / region.sum((1, 2, 3))
     return total
 
 
 Similarity = Callable[[Tensor, Tensor], Tensor]
-"""How alike the people of two faces are: (N, 3, S, S) twice -> (N,), as `Identity.similarity`."""
+"""Similarity of the identities of two sets of faces: (N, 3, S, S) twice -> (N,), as `Identity.similarity`."""
 
 
 class Faces(NamedTuple):
-    """Images with the true and the made neutral face, (N, 3, S, S) in [-1, 1], and which are neutral already (N,)."""
+    """Images with true and generated neutral faces, (N, 3, S, S) in [-1, 1]; `at_rest` (N,) marks neutral images."""
 
     image: Tensor
     neutral: Tensor
@@ -43,12 +43,12 @@ class Faces(NamedTuple):
 def compare_faces(
     image: Tensor, neutral: Tensor, made: Tensor, similarity: Similarity | None, *, whole: bool
 ) -> dict[str, Tensor]:
-    """L1, SSIM and identity of made to true neutral faces, (N,) each, and of copying the image as "copy_...".
+    """L1, SSIM and identity between generated and true neutral faces, (N,) each; "copy_..." for copying the image.
 
-    Faces are (N, 3, S, S) in [-1, 1]. L1 is of the range 0 to 1, over the whole face or the changed region (NaN where
-    nothing changed); identity is absent without a `similarity`.
+    Faces are (N, 3, S, S) in [-1, 1]. L1 is of the range 0 to 1, over the `whole` face or the changed region (NaN where
+    nothing changed). Identity needs a `similarity`.
     """
-    from torchmetrics.functional.image import structural_similarity_index_measure  # half a second that few need
+    from torchmetrics.functional.image import structural_similarity_index_measure  # half a second to import
 
     region = changed_region(image, neutral)
     region = torch.ones_like(region) if whole else region
@@ -64,10 +64,10 @@ def compare_faces(
 
 @torch.no_grad()
 def compare_kinds(parts: Iterable[Faces], similarity: Similarity | None) -> dict[str, dict[str, Any]]:
-    """Means of `compare_faces` over the expressive faces, in the changed region, and over the neutral ones, wholly.
+    """Means of `compare_faces`: expressive faces inside the changed region, neutral faces over the whole face.
 
-    {"expressive" or "neutral": {"pictures", "l1", ..., "copy_l1", ...}}, of kinds that there are; None for a mean that
-    no picture has.
+    {"expressive" or "neutral": {"pictures", "l1", ..., "copy_l1", ...}}. Kinds without pictures are left out; a mean
+    that no picture has is None.
     """
     kinds: dict[str, list[dict[str, Tensor]]] = {"expressive": [], "neutral": []}
     for faces in parts:
@@ -84,6 +84,6 @@ def compare_kinds(parts: Iterable[Faces], similarity: Similarity | None) -> dict
 
 
 def _mean(values: Tensor) -> float | None:
-    """The mean of the finite values, to four places."""
+    """The mean of the finite values, rounded to four places; None without any."""
     finite = values[values.isfinite()]
     return round(float(finite.mean()), 4) if len(finite) else None

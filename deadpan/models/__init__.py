@@ -1,4 +1,4 @@
-"""The released models: ONNX files in this folder, each with its card (what it is, learnt from what, how good)."""
+"""The released models: ONNX files in this folder, each with a card that names its training data and accuracy."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ FOLDER = Path(__file__).parent
 
 
 class ModelError(DeadpanError):
-    """A model that does not exist, is damaged or was not made by deadpan; the text says which and what to do."""
+    """A model that does not exist, is damaged or is not deadpan's; the message names it and says what to do."""
 
 
 def released() -> dict[str, Path]:
-    """The ONNX file of every released model by its name, in alphabetical order."""
+    """The ONNX file of every released model by name, in alphabetical order."""
     return {path.stem: path for path in sorted(FOLDER.glob("*.onnx"))}
 
 
 def find(name: str | Path) -> Path:
-    """The ONNX file of a released model's name, or the file itself where `name` is a path; else ModelError."""
+    """The ONNX file of a released model, or the file itself where `name` is a path; ModelError for anything else."""
     known = released()
     if str(name) in known:
         return known[str(name)]
@@ -40,7 +40,7 @@ def find(name: str | Path) -> Path:
 
 
 def _how_to_export(folder: Path) -> str:
-    """What to do about a folder, where it is that of a training run."""
+    """What to do where a folder holds a training run and not a model file; empty for any other folder."""
     exported = sorted(folder.glob("*.onnx"))
     if exported:
         return f": {' or '.join(map(str, exported))}"
@@ -52,7 +52,7 @@ def _how_to_export(folder: Path) -> str:
 
 
 def card(name: str | Path) -> dict[str, Any]:
-    """The card of a released model or of a model file: the .json next to the .onnx, else ModelError."""
+    """The card of a released model or model file: the .json beside the .onnx; ModelError without a readable one."""
     path = find(name)
     file = path.with_suffix(".json")
     try:
@@ -67,5 +67,5 @@ def card(name: str | Path) -> dict[str, Any]:
 
 
 def is_intact(name: str | Path) -> bool:
-    """Whether the model file has the SHA-256 that its card names."""
+    """Whether the model file has the SHA-256 that its card states."""
     return hashlib.sha256(find(name).read_bytes()).hexdigest() == card(name).get("sha256")

@@ -1,1 +1,1 @@
-"""Figures -> page and tables."""
+"""Figures -> report page and tables."""

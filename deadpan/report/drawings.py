@@ -1,4 +1,4 @@
-"""The drawings of a report as inline SVG: lines, dots and their axes, coloured by the page's style, light or dark."""
+"""The charts of a report as inline SVG; the page's style colours them, light or dark."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from matplotlib.ticker import MaxNLocator
 
 WIDTH, HEIGHT = 330, 220
 
-LEFT, RIGHT, TOP, BOTTOM = 44, 14, 10, 36  # room around the plot
+LEFT, RIGHT, TOP, BOTTOM = 44, 14, 10, 36  # margins around the plot in pixels
 
-MOST = 150  # points of a line; more cannot be told apart at this width
+MOST = 150  # at most this many points of a line; more could not be distinguished at this width
 
-STYLES = 8  # colours and dashes that the page knows
+STYLES = 8  # line styles (colour and dashes) that the page defines
 
 Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line through points; `style` counts the colours and dashes of the page, `sizes` are radii of its dots."""
+    """A line through points; `style` is the number of a line style of the page, `sizes` are radii of dots."""
 
     name: str
     x: Sequence[float]
@@ -33,7 +33,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Axes:
-    """What a drawing measures: the words along its axes and the ranges they cover."""
+    """The labels and ranges of a chart's axes."""
 
     x: str
     y: str
@@ -42,7 +42,7 @@ class Axes:
     per_cent: bool = False  # ticks of the y axis; and of the x axis where its range is 0 to 1
 
     def place(self, x: float, y: float) -> tuple[float, float]:
-        """Where a value stands in the drawing."""
+        """The position (x, y) of a value in the chart, in pixels."""
         across = (x - self.x_range[0]) / (self.x_range[1] - self.x_range[0])
         up = (y - self.y_range[0]) / (self.y_range[1] - self.y_range[0])
         right = LEFT + across * (WIDTH - LEFT - RIGHT)
@@ -50,7 +50,7 @@ class Axes:
 
 
 def chart(lines: Sequence[Line], axes: Axes, *, diagonal: bool = False) -> Markup:
-    """Lines over axes; with `diagonal`, a thin line where both are equal."""
+    """Lines over axes; `diagonal` adds a thin line where x equals y."""
     parts = [_frame(axes)]
     if diagonal:
         parts.append(Markup('<path class="diagonal" d="{}"/>').format(_path(axes, axes.x_range, axes.y_range)))
@@ -66,7 +66,7 @@ def chart(lines: Sequence[Line], axes: Axes, *, diagonal: bool = False) -> Marku
 
 
 def scatter(points: Sequence[Sequence[float]], classes: Sequence[str], styles: Sequence[int]) -> Markup:
-    """Points [x, y, truth, answer] in the colour of the truth; wrong ones crossed, each class named at its middle."""
+    """Points [x, y, truth, answer], coloured by true expression; errors are crossed, classes named at their median."""
     table = np.asarray(points, float)
     low, high = table[:, :2].min(0), table[:, :2].max(0)
     low, high = low - 0.03 * (high - low) - 1e-9, high + 0.03 * (high - low) + 1e-9
@@ -89,13 +89,13 @@ def scatter(points: Sequence[Sequence[float]], classes: Sequence[str], styles: S
 
 
 def span(values: Sequence[float]) -> Range:
-    """A range that holds the values, with round ends."""
+    """A range with round ends that contains all values."""
     ticks = MaxNLocator(4).tick_values(min(values), max(values))
     return float(ticks[0]), float(ticks[-1])
 
 
 def _frame(axes: Axes) -> Markup:
-    """The axes with their ticks, grid lines and words."""
+    """The axes with ticks, grid lines and labels."""
     parts = []
     shares = axes.per_cent and axes.x_range == (0, 1)
     for value in _ticks(axes.y_range):

@@ -1,4 +1,4 @@
-"""The faces that a report shows: which pictures, and how they get into the page."""
+"""The example faces of a report: their selection and their encoding in the page."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from PIL import Image
 from deadpan.evaluation.answers import Answers
 from deadpan.prediction.panel import heat_map
 
-MOST = 12  # pictures of a gallery
+MOST = 12  # at most this many pictures in a gallery
 
-PER_PERSON = 2  # at most
+PER_PERSON = 2  # at most this many pictures of one person
 
 
 @dataclass(frozen=True)
 class Shown:
-    """One picture of a gallery: its faces, each with a caption and as a data URI, and what was answered."""
+    """One picture of a gallery: its faces, each with a caption and as a data URI, and the prediction."""
 
     name: str
     person: str
@@ -33,14 +33,15 @@ class Shown:
 
 
 def gallery(answers: Answers, *, right: bool) -> list[Shown]:
-    """Up to MOST pictures that were answered right, or wrong."""
+    """Up to MOST pictures that were predicted correctly, or wrongly."""
     return [_shown(answers, row) for row in chosen(answers, right=right)]
 
 
 def chosen(answers: Answers, *, right: bool) -> list[int]:
-    """The rows of a gallery: the true expressions take turns, at most PER_PERSON pictures of a person.
+    """The rows of a gallery: true expressions alternate, with at most PER_PERSON pictures of a person.
 
-    Within an expression the order is that of a checksum of the names: nobody picked, and always the same.
+    Within an expression, pictures are sorted by a checksum of their names. Nobody picks them, and the choice is always
+    the same.
     """
     classified = answers.classification
     truth = classified.truth
@@ -82,7 +83,7 @@ def _shown(answers: Answers, row: int) -> Shown:
 
 
 def data_uri(pixels: NDArray[np.uint8]) -> str:
-    """(H, W, 3) uint8 RGB as a JPEG inside the page."""
+    """(H, W, 3) uint8 RGB as a JPEG data URI."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=90, subsampling=0)
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -1,4 +1,4 @@
-"""A comparison as files: one page that explains itself, the facts as JSON, and the tables as Markdown and LaTeX."""
+"""Writes a comparison: one self-contained HTML page, the facts as JSON, and the tables as Markdown and LaTeX."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def write_report(comparison: Comparison, out: str | Path) -> None:
 
 
 def page(comparison: Comparison) -> str:
-    """The report: one HTML page with everything inside."""
+    """The report as one HTML page that needs no other file."""
     facts, made = comparison.facts, tables(comparison.facts)
     environment = Environment(
         loader=PackageLoader("deadpan.report", ""),
@@ -108,7 +108,7 @@ def page(comparison: Comparison) -> str:
 
 
 def about(run: Facts, evaluated: Evaluated, facts: Facts) -> dict[str, Any]:
-    """What the page shows of one run: its facts, its drawings and its faces."""
+    """What the page shows of one run: its facts, charts and faces."""
     return {
         **run,
         "label": label(facts, [run]),
@@ -124,13 +124,13 @@ def about(run: Facts, evaluated: Evaluated, facts: Facts) -> dict[str, Any]:
 
 
 def spoiled(runs: Sequence[Facts]) -> str:
-    """How many pictures the robustness was measured on."""
+    """How many pictures robustness was measured on, as part of a sentence."""
     counts = sorted({run["robustness"]["pictures"] for run in runs if run["robustness"]})
     return f", measured on {' or '.join(f'{count:,}' for count in counts)} of the test pictures" if counts else ""
 
 
 def reliability(run: Facts) -> Markup:
-    """How often the answers of each confidence are right; a dot's area grows with its pictures."""
+    """The reliability diagram: accuracy over confidence; a dot's area is proportional to its number of pictures."""
     bins = [each for each in run["calibration"]["bins"] if each["pictures"]]
     most = max((each["pictures"] for each in bins), default=1)
     line = Line(
@@ -144,7 +144,7 @@ def reliability(run: Facts) -> Markup:
 
 
 def robustness(runs: Sequence[Facts]) -> dict[str, Markup]:
-    """A drawing for each way of spoiling pictures: accuracy over severity (0: clean), a line for each run."""
+    """One chart per degradation: accuracy over severity (0 is clean), with one line per run."""
     known = [(style, run["name"], run["robustness"]) for style, run in enumerate(runs) if run["robustness"]]
     lines: dict[str, list[Line]] = {}
     for style, name, measured in known:
@@ -156,7 +156,7 @@ def robustness(runs: Sequence[Facts]) -> dict[str, Markup]:
 
 
 def curves(entries: Sequence[Facts]) -> dict[str, dict[str, Markup]]:
-    """A drawing for each number that was logged in a stage: its course over the epochs, a line for each fold."""
+    """One chart per logged number and stage: its course over the epochs, with one line per fold."""
     courses: dict[str, dict[str, dict[str, tuple[list[float], list[float]]]]] = {}
     for entry in entries:
         for key, value in entry.items():
@@ -177,7 +177,7 @@ def _course(key: str, folds: Mapping[str, tuple[list[float], list[float]]]) -> M
 
 
 def embedding_map(run: Facts) -> Markup | None:
-    """The run's answers on a plane, near where the network takes pictures for alike; None where there is no map."""
+    """The map of the run's predictions, where similar predictions are close to each other; None without a map."""
     if not run["map"]:
         return None
     return scatter(run["map"], run["expressions"], [EXPRESSIONS.index(name) for name in run["expressions"]])

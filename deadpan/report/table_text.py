@@ -1,4 +1,4 @@
-"""One table, written as Markdown or LaTeX."""
+"""A table, written as Markdown or LaTeX."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Cell:
-    """One entry: its text and, where it is a share of 0 to 1, the value and the interval behind it."""
+    """One entry: its text and, for a share of 0 to 1, its value and interval."""
 
     text: str
     share: float | None = None
@@ -16,7 +16,7 @@ class Cell:
 
     @property
     def range(self) -> str:
-        """The interval in per cent, or nothing."""
+        """The interval in per cent, or empty text."""
         return "" if self.interval is None else f"({100 * self.interval[0]:.1f}–{100 * self.interval[1]:.1f})"
 
     def __str__(self) -> str:
@@ -25,7 +25,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table whose caption is one sentence; `label` says which data, which selection and when."""
+    """A table whose caption is one sentence; `label` names the data, the selection and the date."""
 
     name: str  # of letters and dashes
     caption: str
@@ -34,7 +34,7 @@ class Table:
     header: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     repeated: int = 0
-    "How many of the last columns say what the label says too."
+    "How many of the last columns repeat the label."
 
     @property
     def about(self) -> str:
@@ -47,7 +47,7 @@ LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
-    "[": "{[}",  # after a line's end a bare one would begin an argument
+    "[": "{[}",  # a bare bracket after the end of a row would begin an argument
     "<": "$<$",
     ">": "$>$",
     "±": r"$\pm$",
@@ -60,7 +60,7 @@ MARKDOWN = {sign: f"\\{sign}" for sign in "\\|*_`<[]"} | {"\n": " "}
 
 
 def for_text(table: Table) -> Table:
-    """Without the columns that the label repeats."""
+    """The table without the columns that repeat the label."""
     keep = len(table.header) - table.repeated
     rows = tuple(row[:keep] for row in table.rows)
     return replace(table, align=table.align[:keep], header=table.header[:keep], rows=rows)

@@ -1,4 +1,4 @@
-"""The tables of a comparison, built from its facts: what stands in which row, under which caption."""
+"""The tables of a comparison, built from its facts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KINDS = {"expressive": "Expressive faces", "neutral": "Neutral faces"}
 
 
 def tables(facts: Facts) -> dict[str, Table]:
-    """Every table that the facts have something for, by name, in the order of the report."""
+    """Every table for which the facts have entries, by name, in the order of the report."""
     made = [main_table(facts), paper_table(facts), sequence_table(facts), recall_table(facts), pair_table(facts)]
     made += [neutral_table(facts, kind) for kind in KINDS] + [left_table(facts)]
     made += [
@@ -28,7 +28,7 @@ def tables(facts: Facts) -> dict[str, Table]:
 
 
 def label_of(run: Facts) -> str:
-    """Which pictures a run was judged on, and how its model was chosen."""
+    """The pictures that a run was evaluated on, and how its model was selected."""
     people = f" of {run['people']:,} people" if run["people"] else ""
     folds = sum(fold["status"] == "done" for fold in run["folds"])
     tested = "test fold" if folds == 1 else f"{folds} test folds"
@@ -37,7 +37,7 @@ def label_of(run: Facts) -> str:
 
 
 def label(facts: Facts, runs: Sequence[Facts] | None = None) -> str:
-    """The same of several runs, said once where it is the same, and the date."""
+    """The labels of several runs, written once where they agree, and the date."""
     runs = facts["runs"] if runs is None else runs
     said: dict[str, list[str]] = {}
     for run in runs:
@@ -47,19 +47,19 @@ def label(facts: Facts, runs: Sequence[Facts] | None = None) -> str:
 
 
 def share(value: float | None, interval: Sequence[float] | None = None) -> Cell:
-    """A share of 0 to 1 in per cent; a dash where there is none."""
+    """A share of 0 to 1 in per cent; a dash for None."""
     if value is None:
         return Cell("–")
     return Cell(f"{100 * value:.1f}", value, None if interval is None else (interval[0], interval[1]))
 
 
 def number(value: float | None, digits: int = 3) -> Cell:
-    """A plain number; a dash where there is none."""
+    """A plain number; a dash for None."""
     return Cell("–" if value is None else f"{value:.{digits}f}")
 
 
 def chance(p: float | None) -> Cell:
-    """A p value."""
+    """A p value; a dash for None."""
     return Cell("< 0.001") if p is not None and p < 0.001 else number(p)
 
 
@@ -69,13 +69,13 @@ def figures(measured: Facts) -> list[Cell]:
 
 
 def over(facts: Facts) -> str:
-    """Over what the intervals were drawn anew."""
+    """Whether the intervals resample people or pictures."""
     kinds = {run["frame"]["interval_over"] for run in facts["runs"]}
     return "people" if kinds == {"people"} else "pictures" if kinds == {"pictures"} else "people, or pictures"
 
 
 def main_table(facts: Facts) -> Table:
-    """The runs beside one another."""
+    """The main figures of all runs."""
     rows = []
     for run in facts["runs"]:
         failed = sum(fold["status"] == "failed" for fold in run["folds"])
@@ -99,7 +99,7 @@ def main_table(facts: Facts) -> Table:
 
 
 def paper_table(facts: Facts) -> Table:
-    """The papers' own figures beside the measured ones."""
+    """The figures that the papers report, beside the measured ones."""
     rows = []
     for run in facts["runs"]:
         for entry in run["protocol"]["paper"]:
@@ -120,7 +120,7 @@ def paper_table(facts: Facts) -> Table:
 
 
 def sequence_table(facts: Facts) -> Table:
-    """What each run decides on whole sequences."""
+    """The figures of each run on whole sequences."""
     rows = [
         (Cell(run["name"]), Cell(rule), Cell(f"{measured['n']:,}"), *figures(measured))
         for run in facts["runs"]
@@ -137,7 +137,7 @@ def sequence_table(facts: Facts) -> Table:
 
 
 def recall_table(facts: Facts) -> Table:
-    """The share of each expression that is answered right."""
+    """The share of each expression that is predicted correctly."""
     names = dict.fromkeys(name for run in facts["runs"] for name in run["expressions"])
     recalls = [run["frame"]["recall"] for run in facts["runs"]]
     rows = [(Cell(name), *(share(recall.get(name)) for recall in recalls)) for name in names]
@@ -152,7 +152,7 @@ def recall_table(facts: Facts) -> Table:
 
 
 def pair_table(facts: Facts) -> Table:
-    """Every two runs on the pictures that both answered."""
+    """Every two runs, compared on the pictures that both answered."""
     rows = []
     for pair in facts["pairs"]:
         count = f"{pair['people']:,}" if pair["people"] else "unknown"
@@ -174,7 +174,7 @@ def pair_table(facts: Facts) -> Table:
 
 
 def neutral_table(facts: Facts, kind: str) -> Table:
-    """How near generated neutral faces come to the true ones, beside copying the input."""
+    """How close generated neutral faces come to the true ones, compared with copying the input."""
     rows = []
     for run in facts["runs"]:
         measured = (run["neutral"] or {}).get(kind)
@@ -194,7 +194,7 @@ def neutral_table(facts: Facts, kind: str) -> Table:
 
 
 def left_table(facts: Facts) -> Table:
-    """What an independent classifier still reads on the generated neutral faces."""
+    """How an independent classifier reads the generated neutral faces."""
     rows = []
     for run in facts["runs"]:
         left = (run["neutral"] or {}).get("expression_left")
@@ -204,7 +204,7 @@ def left_table(facts: Facts) -> Table:
     return Table(
         "expression-left",
         "What an independent classifier reads on the generated neutral faces of expressive pictures, in per cent: a "
-        "generator that removes the expression is read as neutral, and the true expression is recognised no more.",
+        "generator that removes the expression is read as neutral, and the true expression is no longer recognised.",
         label(facts),
         "lrrrrl",
         ("Run", "Read as neutral", "Image itself", "Expression recognised", "On the image itself", "Judge"),
@@ -213,7 +213,7 @@ def left_table(facts: Facts) -> Table:
 
 
 def subgroup_table(facts: Facts, attribute: str) -> Table:
-    """Accuracy in each group of an attribute, and the gap between the best and the worst."""
+    """Accuracy in each group of an attribute, and the gap between the best and the worst group."""
     runs = [run for run in facts["runs"] if attribute in run["subgroups"]]
     groups = [run["subgroups"][attribute]["groups"] for run in runs]
     rows = []

@@ -1,1 +1,1 @@
-"""The people deadpan can draw: the same person neutral and with every expression, with exact ground truth."""
+"""Synthetic people: renders one person with a neutral face and with every expression, with exact ground truth."""

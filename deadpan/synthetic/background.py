@@ -1,4 +1,7 @@
-"""What stands behind the face, and now and then before it."""
+"""The background behind the face, and objects that cover a part of some faces.
+
+Photographs differ in both. Without this variety a network could learn to rely on a clean contour of the face.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +11,18 @@ import numpy as np
 from deadpan.synthetic.noise import cloud, smoothstep
 from deadpan.synthetic.rig import Array
 
-OCCLUDERS = ("none", "microphone", "hand", "edge")
+OCCLUDERS = ("none", "microphone", "hand", "edge")  # "edge": a flat object that reaches in from outside the picture
 
 
 def make_background(rng: np.random.Generator, size: int) -> Array:
-    """Return a background (size, size, 3) in linear light: plain studio, two tones, or a blurred room."""
+    """Return a background (size, size, 3) in linear light: a plain studio, two tones, or a blurred room."""
     kind = int(rng.choice(3, p=[0.3, 0.3, 0.4]))
     first, second = (rng.uniform(0.02, 0.7) * (1 + rng.normal(0, 0.15, 3)) for _ in range(2))
     if kind == 0:
         second = first * rng.uniform(0.6, 1.3)
     mix = smoothstep(-0.6, 0.6, cloud(rng, int(rng.integers(2, 5)), int(rng.integers(2, 5)), size, size))[..., None]
     image = np.asarray(first * mix + second * (1 - mix), np.float32)
-    if kind == 2:
+    if kind == 2:  # a room: out-of-focus rectangles
         for _ in range(int(rng.integers(2, 9))):
             left, top = (int(v) for v in rng.uniform(-0.3, 1.0, 2) * size)
             right, bottom = left + int(rng.uniform(0.05, 0.6) * size), top + int(rng.uniform(0.05, 0.8) * size)
@@ -30,10 +33,11 @@ def make_background(rng: np.random.Generator, size: int) -> Array:
 
 
 def make_occluder(rng: np.random.Generator, kind: str, size: int, skin: tuple[float, float, float]) -> Array:
-    """Return a layer (size, size, 4), linear RGB and opacity, of something held before the lower or outer face."""
+    """Return a layer (size, size, 4), linear RGB and opacity, of an object in front of the lower or outer face."""
     layer = np.zeros((size, size, 4), np.float32)
     if kind == "none":
         return layer
+    # `inside` is a signed distance to the object's outline in shares of the picture, negative inside the object
     columns, rows = np.meshgrid((np.arange(size) + 0.5) / size, (np.arange(size) + 0.5) / size)
     if kind == "microphone":
         x, y, radius = rng.uniform(0.3, 0.7), rng.uniform(0.80, 0.92), rng.uniform(0.05, 0.09)
@@ -58,7 +62,7 @@ def make_occluder(rng: np.random.Generator, kind: str, size: int, skin: tuple[fl
 
 
 def _capsule(columns: Array, rows: Array, x: float, y: float, lean: float, length: float) -> Array:
-    """Return the distance to a segment that starts at (x, y) and runs down and sideways."""
+    """Return each pixel's distance to a segment that starts at (x, y) and runs down, `lean` radians to the side."""
     dx, dy = np.sin(lean), np.cos(lean)
     along = np.clip((columns - x) * dx + (rows - y) * dy, 0, length)
     return np.asarray(np.hypot(columns - x - along * dx, rows - y - along * dy), np.float32)

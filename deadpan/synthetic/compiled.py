@@ -1,4 +1,4 @@
-"""One typed door to numba: every inner loop of the drawing code is compiled through it."""
+"""A typed wrapper around numba's compiler; every inner loop of the renderer is compiled through it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def compiled(function: Function) -> Function:
-    """Return `function` compiled to machine code at its first call, the result cached beside its source file.
+    """Return `function` compiled to machine code at its first call; numba caches the result beside the source file.
 
-    No fastmath: it may reorder sums, and pictures must be the same bytes on every worker. The cache knows only
-    the function's own file: after a change in another file that it calls into, touch this one or empty __pycache__.
+    `fastmath` stays off: it may reorder sums, and every worker must produce the same bytes. The cache notices changes
+    of the function's own file only. After a change in another file that the function calls, save this file again or
+    empty __pycache__.
     """
     return cast("Function", numba.njit(cache=True, nogil=True, error_model="numpy")(function))

@@ -1,4 +1,8 @@
-"""Where skin folds: the grooves that each movement presses into the face, and those that age leaves."""
+"""Creases of the skin: grooves that movements press into the face, and wrinkles that age leaves.
+
+The meshes are too coarse to fold, but photographs show an expression in these lines too. So each crease is a height map
+over the atlas, and shading darkens its groove and tilts the surface at its sides.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from deadpan.synthetic.atlas import AXIS_Z, BOTTOM, HEIGHT, REACH, TOP, WIDTH, a
 from deadpan.synthetic.noise import smoothstep
 from deadpan.synthetic.rig import Array
 
+# one height map each; "left" and "right" are the person's own
 FOLDS = (
     "forehead",
     "forehead_inner",
@@ -26,7 +31,7 @@ FOLDS = (
     "dimple_right",
 )
 
-# the part of the atlas that can fold: rows and columns around the face
+# the part of the atlas around the face; only this part has creases
 ROWS = slice(int((TOP - 8.05) / (TOP - BOTTOM) * HEIGHT), int((TOP - 6.3) / (TOP - BOTTOM) * HEIGHT))
 
 COLUMNS = slice(int((0.5 - 1.0 / (2 * REACH)) * WIDTH), int((0.5 + 1.0 / (2 * REACH)) * WIDTH))
@@ -34,7 +39,10 @@ COLUMNS = slice(int((0.5 - 1.0 / (2 * REACH)) * WIDTH), int((0.5 + 1.0 / (2 * RE
 
 @cache
 def fold_maps(name: str, assets: Path | None = None) -> Array:
-    """Return one height map per fold, (len(FOLDS), rows, columns) over [ROWS, COLUMNS]; grooves are negative."""
+    """Return one height map per crease, (len(FOLDS), rows, columns) over [ROWS, COLUMNS]; grooves are negative.
+
+    Each map is an analytic shape in template coordinates, so one set serves every head family.
+    """
     position = atlas_of(name, assets).position[ROWS, COLUMNS]
     x, y = position[..., 0], position[..., 1]
     side = np.abs(x)
@@ -42,7 +50,7 @@ def fold_maps(name: str, assets: Path | None = None) -> Array:
     band = np.exp(-((x / 0.42) ** 4)) * smoothstep(7.58, 7.66, y) * smoothstep(8.0, 7.85, y)
     lines = np.maximum(0, np.sin((y + 0.03 * np.cos(x * 4)) * 68)) ** 3
     frown = np.exp(-(((y - 7.52) / 0.09) ** 2)) * np.exp(-(((side - 0.055) / 0.018) ** 2))
-    # the fold from the wing of the nose around the corner of the mouth: a groove with a swollen cheek beside it
+    # the nasolabial fold runs from the wing of the nose around the corner of the mouth; the cheek beside it bulges
     across = side - (0.19 + 0.30 * (7.02 - y) - 0.12 * (7.02 - y) ** 2)
     along = smoothstep(6.55, 6.72, y) * smoothstep(7.06, 6.97, y)
     cheek = np.exp(-((across / 0.034) ** 2)) - 0.55 * np.exp(-(((across - 0.10) / 0.075) ** 2))
@@ -60,13 +68,16 @@ def fold_maps(name: str, assets: Path | None = None) -> Array:
 
 
 def fold_depths(weights: Mapping[str, float], age: float) -> Array:
-    """Return the depth (about 0..1.3) of each fold for these blendshape weights on a face of this age in years."""
+    """Return the depth (about 0..1.3) of each crease, in the order of FOLDS.
+
+    `weights` are blendshape weights under ARKit's names and `age` is in years. The depths are our choice, by eye.
+    """
 
     def mean(shape: str) -> float:
         return 0.5 * (weights.get(shape + "Left", 0.0) + weights.get(shape + "Right", 0.0))
 
-    firm = 0.35 + 0.011 * min(age, 75)  # the same movement folds old skin more
-    lined = max(0.0, age - 38) / 40  # what stays at rest
+    firm = 0.35 + 0.011 * min(age, 75)  # the same movement creases older skin more deeply
+    lined = max(0.0, age - 38) / 40  # wrinkles that stay visible in a relaxed face
 
     def cheek(side: str) -> float:
         pulls = {"mouthSmile": 1.0, "noseSneer": 0.9, "cheekSquint": 0.4, "mouthUpperUp": 0.6}
@@ -90,7 +101,7 @@ def fold_depths(weights: Mapping[str, float], age: float) -> Array:
 
 
 def folded(maps: Array, depths: Array) -> Array:
-    """Return the height of the skin (rows, columns) over [ROWS, COLUMNS]: the maps weighted by their depths."""
+    """Return the height of the skin (rows, columns) over [ROWS, COLUMNS]: the maps' sum, weighted by their depths."""
     height = np.zeros(maps.shape[1:], np.float32)
     for one, depth in zip(maps, depths, strict=True):
         if depth > 0:

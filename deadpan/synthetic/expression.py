@@ -1,4 +1,9 @@
-"""From an expression and its intensity to the muscles: blendshape weights, action units, ordinary small variation."""
+"""From an expression and its intensity to facial movements: blendshape weights and action units.
+
+The recipes follow each expression's action units; the weights are our choice, by eye. Every picture, the neutral ones
+included, also gets a small random variation (`small_variation`). Without it all neutral pictures would show the same
+mesh, and neutral would be trivial to recognise.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +31,10 @@ SIDED = (
     "mouthUpperUp",
     "noseSneer",
 )
-"""Shapes that exist once for the person's left half and once for the right (ARKit's names)."""
+"""Blendshapes that exist separately for the person's left and right half (ARKit's names)."""
 
-# Each way of showing an expression: how often (relative), and the weights at intensity 1.
+# The variants of each expression: (relative frequency, blendshape weights at intensity 1). People differ in how they
+# show an expression, for example with an open or a closed mouth. Contempt's own words are resolved by `_one_sided`.
 RECIPES: dict[str, tuple[tuple[float, Weights], ...]] = {
     "neutral": ((1.0, {}),),
     "anger": (
@@ -71,7 +77,7 @@ RECIPES: dict[str, tuple[tuple[float, Weights], ...]] = {
     ),
 }  # fmt: skip
 
-# Ordinary variation that no one would call an expression: (shape, how often, largest weight).
+# Small movements that nobody would call an expression: (shape, probability, largest weight).
 SMALL = (
     ("eyeBlink", 0.5, 0.22),
     ("eyeSquint", 0.3, 0.18),
@@ -113,9 +119,9 @@ ACTION_UNITS: dict[str, tuple[str, ...]] = {
     "AU28": ("mouthRollLower", "mouthRollUpper"),
     "AU43": ("eyeBlink",),
 }
-"""Which shapes show each action unit of the Facial Action Coding System."""
+"""The blendshapes that display each action unit of the Facial Action Coding System."""
 
-# One family's shape of the same name moves less than the other's; these gains make them look alike.
+# Shapes of the same name move less in one head family than in the other. These gains make both look alike.
 GAINS: dict[str, Weights] = {
     "makehuman": {
         "mouthUpperUp": 1.5,
@@ -137,9 +143,11 @@ GAINS: dict[str, Weights] = {
 
 
 def expression_weights(expression: str, intensity: float, rng: np.random.Generator, jitter: float = 0.18) -> Weights:
-    """Return blendshape weights in 0..1.2 of `expression` at `intensity` 0..1.2, one way of showing it drawn by `rng`.
+    """Return the blendshape weights (0..1.2) of `expression` at an `intensity` in 0..1.2.
 
-    The same `rng` state at two intensities gives the same way of showing it, so a sequence is one growing movement.
+    `rng` chooses the variant of the expression; every weight varies by a relative standard deviation of `jitter`. The
+    same `rng` state at two intensities gives the same variant, so the frames of a sequence form one growing movement.
+    ValueError for an unknown expression or an intensity out of range.
     """
     if expression not in RECIPES:
         raise ValueError(f"unknown expression {expression!r}; known are {', '.join(EXPRESSIONS)}")
@@ -150,7 +158,7 @@ def expression_weights(expression: str, intensity: float, rng: np.random.Generat
     recipe = recipes[int(rng.choice(len(recipes), p=odds / odds.sum()))][1]
     if expression == "contempt":
         recipe = _one_sided(recipe, str(rng.choice(["Left", "Right"])))
-    lean = rng.normal(0.0, 0.07)  # people smile a little more on one side
+    lean = rng.normal(0.0, 0.07)  # faces move a little more on one side
     weights: Weights = {}
     for shape, weight in recipe.items():
         size = weight * float(np.clip(1 + rng.normal(0.0, jitter), 0.4, 1.5))
@@ -163,6 +171,7 @@ def expression_weights(expression: str, intensity: float, rng: np.random.Generat
 
 
 def _one_sided(recipe: Weights, side: str) -> Weights:
+    """Return contempt's recipe with its words replaced by the blendshapes of one side, "Left" or "Right"."""
     names = {
         "smirk": "mouthSmile" + side,
         "dimple": "mouthDimple" + side,
@@ -174,7 +183,7 @@ def _one_sided(recipe: Weights, side: str) -> Weights:
 
 
 def small_variation(rng: np.random.Generator, amount: float = 1.0) -> Weights:
-    """Return weights of the slight, meaningless movements that every photograph catches (at most about 0.2)."""
+    """Return weights (at most 0.22 times `amount`) of slight movements without expression, as in any photograph."""
     weights: Weights = {}
     for shape, often, largest in SMALL:
         if rng.random() >= often:
@@ -189,7 +198,7 @@ def small_variation(rng: np.random.Generator, amount: float = 1.0) -> Weights:
 
 
 def add(*parts: Mapping[str, float]) -> Weights:
-    """Return the sum of several weight tables, each weight held within 0..1.2."""
+    """Return the sum of several weight tables, each weight clipped to 0..1.2."""
     total: Weights = {}
     for part in parts:
         for shape, weight in part.items():
@@ -198,7 +207,7 @@ def add(*parts: Mapping[str, float]) -> Weights:
 
 
 def action_units(weights: Mapping[str, float]) -> dict[str, float]:
-    """Return the intensity (0..1.2) of each action unit that `weights` shows, the stronger side counting."""
+    """Return the intensity (0..1.2) of each action unit that `weights` displays; the stronger side counts."""
     units: dict[str, float] = {}
     for unit, shapes in ACTION_UNITS.items():
         seen = [weights.get(shape + side, 0.0) for shape in shapes for side in ("", "Left", "Right")]
@@ -208,13 +217,16 @@ def action_units(weights: Mapping[str, float]) -> dict[str, float]:
 
 
 def for_head(head: str, weights: Mapping[str, float]) -> Weights:
-    """Return `weights` with the gains of this head family applied."""
+    """Return `weights` multiplied by the gains of the head family `head`."""
     gains = GAINS.get(head, {})
     return {s: w * gains.get(s.removesuffix("Left").removesuffix("Right"), 1.0) for s, w in weights.items()}
 
 
 def onset(frames: int) -> list[float]:
-    """Return the share of the apex, 0 at the first frame and 1 at the last, of a movement over `frames` frames."""
+    """Return each frame's share of the apex, from 0 at the first frame to 1 at the last, along an S-curve.
+
+    ValueError for fewer than 2 frames.
+    """
     if frames < 2:
         raise ValueError(f"a sequence from onset to apex needs at least 2 frames; got {frames}")
     steps = np.linspace(0.0, 1.0, frames)

@@ -1,4 +1,4 @@
-"""One person ready to be drawn: geometry and paint, everything that no picture changes, put together once."""
+"""One person ready for rendering: the geometry and textures that all pictures of the person share, built once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ from deadpan.synthetic.skin import paint_skin
 
 @dataclass(frozen=True)
 class Figure:
-    """V head vertices that move, E extra ones that do not (hair, glasses); triangles run solid first, then hair."""
+    """One person's meshes and textures.
+
+    The V head vertices move with the expression. The E extra vertices (hair, glasses) stay fixed. The triangles are
+    sorted: the opaque head first, then glasses, then hair, because the rasteriser treats each group differently.
+    """
 
     head: Head
     person: Person
@@ -29,28 +33,28 @@ class Figure:
     extra_normals: Array  # (E, 3)
     head_triangles: Indices  # for normals
     triangles: Indices  # (T, 3) into V + E
-    first_glasses: int  # index of the first triangle seen from either side
-    first_hair: int  # index of the first hair triangle
+    first_glasses: int  # index of the first glasses triangle; from here on triangles are visible from both sides
+    first_hair: int  # index of the first hair triangle; from here on the opacity map cuts holes
     material: Indices  # (T,)
     lashes: Indices  # (L, 3)
     uv: Array  # (V + E, 2) texels
     place: Array  # (V + E, 3) template coordinates
-    traits: Array  # (V + E, 4) the texel again, openness, inside of the mouth: what shading interpolates
+    traits: Array  # (V + E, 4) what shading interpolates: texel (column, row), openness, 1 inside the mouth
     skin: Array  # (rows, columns, 4)
     hair: Array  # (rows, columns, 4)
     opacity: Array  # (rows, columns) of the hair
     folds: Array  # (F, rows, columns)
     eyes: Array  # (2, 3) centres in template coordinates, the person's right first
     teeth_front: float  # the largest z of the upper teeth in template coordinates
-    look: Array  # (2, 3) unit vectors from there through the middle of the open lids
+    look: Array  # (2, 3) unit vectors from the eye centres through the middle of the open lids
 
     def moved(self, weights: Mapping[str, float]) -> Array:
-        """Return the head's vertices (V, 3) with these blendshape weights."""
+        """Return the head's vertices (V, 3) with these blendshape weights applied."""
         return self.head.posed(self.vertices, weights)
 
 
 def make_figure(name: str, seed: int, assets: Path | None = None) -> Figure:
-    """Return the person of this seed in the head family `name`, baked."""
+    """Return the figure of the person with this seed in the head family `name`; `assets` is its converted file."""
     head = load_head(name, assets)
     atlas = atlas_of(name, assets)
     person = make_person(head, seed)
@@ -66,6 +70,7 @@ def make_figure(name: str, seed: int, assets: Path | None = None) -> Figure:
     own = texels(head.template)
     extra_triangles = np.concatenate([hair, glasses]) - base
     extra_normals = normals(extra, np.ascontiguousarray(extra_triangles, np.int32))
+    # long hair is a thin sheet: normals away from the head's axis light it like the outside of a full head of hair
     outward = extra[len(shell) : len(shell) + len(hanging)] - np.array([0, 0, 0.15], np.float32)
     outward[:, 1] *= 0.15
     extra_normals[len(shell) : len(shell) + len(hanging)] = outward / np.linalg.norm(outward, axis=1, keepdims=True)
@@ -110,9 +115,12 @@ def eye_centres(head: Head) -> Array:
 
 
 def _straight_look(head: Head) -> Array:
-    """Return where eyes that look straight ahead point (2, 3): eyeballs and lids of a family may not be concentric."""
+    """Return the direction (2, 3) of each eye when it looks straight ahead.
+
+    It is measured from the lids, because eyeballs and lids of a head family may not be concentric.
+    """
     marks = head.template[head.landmarks]
     lids = np.stack([marks[36:42].mean(0), marks[42:48].mean(0)])
     ahead = lids - eye_centres(head)
-    ahead[:, :2] *= (0.3, 0.6)  # parallel, and the upper lid covers more of the iris than the lower
+    ahead[:, :2] *= (0.3, 0.6)  # both eyes nearly parallel; the upper lid covers more of the iris than the lower one
     return np.asarray(ahead / np.linalg.norm(ahead, axis=1, keepdims=True), np.float32)

@@ -1,4 +1,4 @@
-"""Glasses: two rims, a bridge and two temples, laid on the bridge of the nose."""
+"""Glasses: two rims, a bridge and two temples, fitted to the person's own landmarks."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import numpy.typing as npt
 from deadpan.synthetic.person import Person
 from deadpan.synthetic.rig import FRAME, LENS, Array, Head, Indices
 
-SIDES, RING = 28, 6
-Mesh = tuple[Array, Indices, npt.NDArray[np.uint8]]
+SIDES, RING = 28, 6  # points along a rim, and around the cross-section of a tube
+Mesh = tuple[Array, Indices, npt.NDArray[np.uint8]]  # positions (E, 3), triangles (T, 3), material (T,)
 
 
 def make_glasses(head: Head, person: Person, vertices: Array) -> Mesh:
-    """Return (positions (E, 3), triangles (T, 3), material (T,)) of this person's glasses; empty without any."""
+    """Return the mesh of the person's glasses: positions (E, 3), triangles (T, 3), material (T,); empty without any.
+
+    The rims are superellipses around the eyes. Clear lenses are left out; only sunglasses have a lens.
+    """
     if person.glasses == "none":
         return np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32), np.zeros(0, np.uint8)
     rng = np.random.default_rng([person.seed, 6])
@@ -21,7 +24,7 @@ def make_glasses(head: Head, person: Person, vertices: Array) -> Mesh:
     right, left = points[36:42].mean(0), points[42:48].mean(0)
     bridge = points[27]
     apart = float(left[0] - right[0])
-    wide, tall, power = {
+    wide, tall, power = {  # half sizes as shares of the eye distance, and the superellipse's exponent
         "thin": (0.40, 0.27, 2.8),
         "thick": (0.42, 0.30, 3.5),
         "round": (0.37, 0.35, 2.0),
@@ -56,6 +59,7 @@ def make_glasses(head: Head, person: Person, vertices: Array) -> Mesh:
 
 
 def _tube(path: npt.NDArray[np.floating], radius: float, closed: bool) -> Mesh:
+    """Return a tube of the given radius along `path` (n, 3); a closed path forms a ring."""
     ahead = np.roll(path, -1, 0) - np.roll(path, 1, 0) if closed else np.gradient(path, axis=0)
     ahead = ahead / np.linalg.norm(ahead, axis=1, keepdims=True)
     across = np.cross(ahead, np.where(np.abs(ahead[:, 2:]) > 0.8, [[0.0, 1.0, 0.0]], [[0.0, 0.0, 1.0]]))
@@ -75,6 +79,7 @@ def _tube(path: npt.NDArray[np.floating], radius: float, closed: bool) -> Mesh:
 
 
 def _disc(rim: npt.NDArray[np.floating]) -> Mesh:
+    """Return the lens that fills a rim (n, 3): a fan of triangles around the centre."""
     centre = rim.mean(0, keepdims=True)
     count = len(rim)
     k = np.arange(count)
@@ -87,6 +92,7 @@ def _disc(rim: npt.NDArray[np.floating]) -> Mesh:
 
 
 def _join(parts: list[Mesh]) -> Mesh:
+    """Return several meshes as one."""
     starts = np.cumsum([0] + [len(positions) for positions, _, _ in parts[:-1]])
     return (
         np.concatenate([positions for positions, _, _ in parts]).astype(np.float32),

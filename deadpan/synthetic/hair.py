@@ -1,4 +1,8 @@
-"""Hair: a shell over the scalp (and the forehead, under a fringe), hanging hair beside the face, and its paint."""
+"""Hair: a shell over the scalp and, under a fringe, the forehead; long hair beside the face; and the hair texture.
+
+Single strands would cost too many triangles at these picture sizes. The shell is the skin's own mesh, lifted outwards,
+and a texture with holes gives it a ragged edge. Expressions do not move the hair.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +14,15 @@ from deadpan.synthetic.noise import cloud, smoothstep
 from deadpan.synthetic.person import Person
 from deadpan.synthetic.rig import SKIN, Array, Head, Indices, normals
 
-THICKNESS = {"bald": 0.0, "buzz": 0.012, "short": 0.06, "full": 0.13, "long": 0.1}
-CURTAIN_ROWS, CURTAIN_COLUMNS = 24, 10
+THICKNESS = {"bald": 0.0, "buzz": 0.012, "short": 0.06, "full": 0.13, "long": 0.1}  # template units (decimetres)
+CURTAIN_ROWS, CURTAIN_COLUMNS = 24, 10  # grid of the long hair on each side of the face
 
 
 def coverage(person: Person, position: npt.NDArray[np.floating], ears: npt.NDArray[np.floating]) -> Array:
-    """Return how much hair (0..1) grows over template positions (..., 3): scalp, temples and fringe."""
+    """Return how much hair (0..1) grows at template positions (..., 3), on scalp, temples and fringe.
+
+    `ears` (...) is the mask of the ears, which stay free of hair.
+    """
     if person.hair_style == "bald":
         return np.zeros(position.shape[:-1], np.float32)
     x, y, z = (position[..., i] for i in range(3))
@@ -23,7 +30,7 @@ def coverage(person: Person, position: npt.NDArray[np.floating], ears: npt.NDArr
     line = person.hairline - person.temples * smoothstep(0.2, 0.62, side) + 0.06 * person.parting * x
     line = line - person.peak * np.exp(-((x / 0.12) ** 2))
     front = smoothstep(-0.08, 0.08, y - line)
-    # before the ears hair ends about two finger-widths forward, in front of them it tapers to a sideburn
+    # beside the face the hair ends about two finger-widths in front of the ear and tapers to a sideburn
     reach = 0.52 + person.sideburns + 0.35 * smoothstep(7.25, 7.75, y)
     temple = smoothstep(0.12, -0.12, z - reach) * smoothstep(6.85, 7.1, y)
     cover = np.maximum(front, temple) * (ears < 0.3)
@@ -31,6 +38,7 @@ def coverage(person: Person, position: npt.NDArray[np.floating], ears: npt.NDArr
 
 
 def _fringe(person: Person, x: npt.NDArray[np.floating], y: npt.NDArray[np.floating]) -> Array:
+    """Return the fringe's cover (0..1) at template positions; `tips` is the height of its lower edge at each x."""
     if person.fringe == "none":
         return np.zeros(x.shape, np.float32)
     sweep = np.sign(person.parting)
@@ -44,7 +52,7 @@ def _fringe(person: Person, x: npt.NDArray[np.floating], y: npt.NDArray[np.float
 
 
 def paint_hair(atlas: Atlas, person: Person) -> Array:
-    """Return the hair map (HEIGHT + BAND, WIDTH, 4): linear RGB and opacity; under one half it is a hole."""
+    """Return the hair texture (HEIGHT + BAND, WIDTH, 4): linear RGB and opacity; below 0.5 the hair has a hole."""
     rng = np.random.default_rng([person.seed, 3])
     rows = HEIGHT + BAND
     strands = cloud(rng, 150, 10, WIDTH, rows) * 0.6 + cloud(rng, 60, 6, WIDTH, rows) * 0.5
@@ -54,7 +62,7 @@ def paint_hair(atlas: Atlas, person: Person) -> Array:
     opacity = np.empty((rows, WIDTH), np.float32)
     cover = coverage(person, atlas.position, atlas.ears)
     opacity[:HEIGHT] = cover + 0.45 * strands[:HEIGHT] * ((cover > 0.02) & (cover < 0.98))
-    edge = np.minimum(np.arange(WIDTH // 2), 24) / 24  # each half: column 0 is the front edge of a curtain
+    edge = np.minimum(np.arange(WIDTH // 2), 24) / 24  # one half per side of the face; column 0 is the front edge
     half = np.concatenate([edge, edge])[None, :] + np.zeros((BAND, 1))
     tips = smoothstep(1.0, 0.85, np.linspace(0, 1, BAND))[:, None]
     opacity[HEIGHT:] = half * tips + 0.4 * strands[HEIGHT:]
@@ -62,7 +70,7 @@ def paint_hair(atlas: Atlas, person: Person) -> Array:
 
 
 def hair_shell(head: Head, person: Person, vertices: Array) -> tuple[Array, Indices, Indices]:
-    """Return (positions (E, 3), triangles (T, 3) into them, source (E,) head vertices) of the shell of hair."""
+    """Return the hair's shell: positions (E, 3), triangles (T, 3), and the head vertex (E,) below each position."""
     triangles = head.triangles[head.material == SKIN]
     cover = coverage(person, head.template, head.ears)
     grown = triangles[(cover[triangles].max(1) > 0.02) & (head.inside[triangles].max(1) < 0.5)]
@@ -75,14 +83,17 @@ def hair_shell(head: Head, person: Person, vertices: Array) -> tuple[Array, Indi
     ]
     lift = 0.012 + THICKNESS[person.hair_style] * smoothstep(0.2, 1.0, cover[source]) * sample
     front = smoothstep(0.6, 1.2, head.template[source, 2]) * smoothstep(8.2, 7.8, head.template[source, 1])
-    lift = lift * (1 - front) + np.minimum(lift, 0.035 + 0.03 * person.curl) * front  # a fringe lies on the forehead
+    lift = lift * (1 - front) + np.minimum(lift, 0.035 + 0.03 * person.curl) * front  # a fringe lies close to the skin
     outward = normals(vertices, triangles)[source]
     shell = (vertices[source] + outward * lift[:, None]).astype(np.float32)
     return shell, compact.reshape(-1, 3).astype(np.int32), source.astype(np.int32)
 
 
 def curtains(head: Head, person: Person, vertices: Array) -> tuple[Array, Indices, Array]:
-    """Return (positions (E, 3), triangles (T, 3), texels (E, 2)) of the hair that hangs beside the face, if any."""
+    """Return the long hair beside the face: positions (E, 3), triangles (T, 3), texels (E, 2); empty for short hair.
+
+    Each side is a grid that hangs from the top of the head, bent around the head's axis like a curtain.
+    """
     rng = np.random.default_rng([person.seed, 5])
     hangs = person.hair_style == "long" or (person.hair_style == "full" and rng.random() < 0.25)
     if not hangs:
@@ -93,14 +104,14 @@ def curtains(head: Head, person: Person, vertices: Array) -> tuple[Array, Indice
     positions: list[Array] = []
     texels: list[Array] = []
     triangles: list[Indices] = []
-    tucked = rng.random() < 0.25  # behind the ears
+    tucked = rng.random() < 0.25  # the hair is tucked behind the ears
     for sign, first in ((-1.0, 0), (1.0, WIDTH // 2)):
         down = np.linspace(0, 1, CURTAIN_ROWS)[:, None] * np.ones((1, CURTAIN_COLUMNS))
         back = np.ones((CURTAIN_ROWS, 1)) * np.linspace(0, 1, CURTAIN_COLUMNS)[None]
         y = 8.15 + (end - 8.15) * down
         edge = 1.45 if tucked else rng.uniform(0.75, 1.15)
         start = edge + 0.08 * np.sin(down * rng.uniform(3, 9) + rng.uniform(0, 6))
-        start = start - 0.25 * smoothstep(7.2, 6.4, y) * rng.uniform(-0.3, 1)  # may swing in below the cheek
+        start = start - 0.25 * smoothstep(7.2, 6.4, y) * rng.uniform(-0.3, 1)  # the tips may curve in below the cheek
         angle = start + (2.6 - start) * back
         dome = np.sqrt(np.clip(1 - (np.clip(y - 7.3, 0, 2) / 1.32) ** 2, 0, 1))
         wave = 1 + (0.02 + 0.04 * person.curl) * np.sin(down * rng.uniform(8, 20) + rng.uniform(0, 6))
@@ -117,6 +128,7 @@ def curtains(head: Head, person: Person, vertices: Array) -> tuple[Array, Indice
 
 
 def _grid(rows: int, columns: int) -> Indices:
+    """Return the triangles (T, 3) of a grid of rows x columns points."""
     corner = (np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)).ravel()
     first = np.stack([corner, corner + 1, corner + columns], -1)
     second = np.stack([corner + 1, corner + columns + 1, corner + columns], -1)

@@ -1,7 +1,8 @@
-"""The second family of heads: ICT-FaceKit Light, from scans of real people, for users who have their own clone of it.
+"""The second head family: ICT-FaceKit Light, built from scans of real people.
 
-ICT-FaceKit is MIT licensed, "Copyright (c) 2020 USC Institute for Creative Technologies"; it is not part of
-deadpan. `convert` turns a clone into one small file, `load` reads that file and lays it on the common template.
+ICT-FaceKit is MIT licensed, "Copyright (c) 2020 USC Institute for Creative Technologies". It is not part of deadpan:
+users need their own clone. `convert` turns a clone into one small file. `load` reads that file and fits the head to the
+common template. A second family shows whether a model has learnt expressions or only one mesh.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy.typing as npt
 from deadpan.synthetic.openness import openness
 from deadpan.synthetic.rig import EYE, LASH, LOWER_TEETH, SKIN, TONGUE, UPPER_TEETH, Array, Head, Indices
 
-# part, first and last vertex of generic_neutral_mesh.obj (vertex order of ICT-FaceKit's README)
+# (part, first vertex, last vertex) in generic_neutral_mesh.obj; the vertex order is that of ICT-FaceKit's README
 PARTS = (
     ("face", 0, 9408),
     ("head", 9409, 11247),
@@ -35,10 +36,10 @@ LANDMARKS = (
     1528, 1518, 1511, 3742, 3751, 3756, 3721, 3725, 3732, 5708, 5695, 2081, 0, 4275, 6200, 6213, 6346, 6461, 5518, 5957,
     5841, 5702, 5711, 5533, 6216, 6207, 6470, 5517, 5966,
 )  # fmt: skip
-"""iBUG-68 on the same mesh."""
+"""The vertex of each iBUG-68 landmark on the same mesh."""
 
-MODES = 60
-NECK = -16.5  # centimetres; what lies lower is cut off
+MODES = 60  # identity modes that are kept
+NECK = -16.5  # centimetres; the mesh below this height is cut off
 
 _MATERIALS = {"teeth": UPPER_TEETH, "gums": TONGUE, "eyel": EYE, "eyer": EYE, "lash": LASH}
 _INSIDE = ("mouth", "sockl", "sockr")
@@ -46,7 +47,10 @@ _KEYS = ("v", "f", "fg", "groups", "id_q", "id_s", "ex_q", "ex_s", "ex_names", "
 
 
 def convert(ict_root: Path, out: Path) -> None:
-    """Write the head file `out` (.npz, 4 MB) from a clone of https://github.com/ICT-VGL/ICT-FaceKit at `ict_root`."""
+    """Write the head file `out` (.npz, 4 MB) from a clone of https://github.com/ICT-VGL/ICT-FaceKit at `ict_root`.
+
+    ValueError where `ict_root` is no such clone.
+    """
     folder = Path(ict_root) / "FaceXModel"
     mesh = folder / "generic_neutral_mesh.obj"
     if not mesh.is_file():
@@ -85,10 +89,12 @@ def convert(ict_root: Path, out: Path) -> None:
 
 
 def _vertices(lines: Iterable[str]) -> Array:
+    """Return the vertices (V, 3) of the lines of an .obj file."""
     return np.array([[float(x) for x in line.split()[1:4]] for line in lines if line.startswith("v ")], np.float32)
 
 
 def _triangles(lines: Iterable[str]) -> Iterable[tuple[int, int, int]]:
+    """Yield the triangles of the lines of an .obj file, counted from 0; larger polygons become fans."""
     for line in lines:
         if line.startswith("f "):
             corners = [int(corner.split("/")[0]) - 1 for corner in line.split()[1:]]
@@ -97,13 +103,17 @@ def _triangles(lines: Iterable[str]) -> Iterable[tuple[int, int, int]]:
 
 
 def _packed(meshes: list[Array], rest: Array) -> tuple[npt.NDArray[np.int8], Array]:
+    """Return the displacements from `rest` as int8 (M, V, 3), and the step (M,) that scales them back."""
     deltas = np.stack(meshes) - rest
     sizes = np.maximum(np.abs(deltas).max((1, 2)) / 127, 1e-9).astype(np.float32)
     return np.round(deltas / sizes[:, None, None]).astype(np.int8), sizes
 
 
 def load(assets: Path | None, common: Head) -> Head:
-    """Return the ICT head of a converted file, its vertices placed on the template of the MakeHuman head."""
+    """Return the ICT head of a converted file; its vertices are placed on the template of the MakeHuman head.
+
+    ValueError for a missing or damaged file.
+    """
     if assets is None or not Path(assets).is_file():
         raise ValueError(f"the ict head needs a file made by deadpan.synthetic.ict.convert; got {assets}")
     try:
@@ -126,7 +136,7 @@ def load(assets: Path | None, common: Head) -> Head:
     part[triangles.ravel()] = np.repeat(data["fg"], 3)
     names = np.array(groups)[part]
     material = np.array([_MATERIALS.get(group, SKIN) for group in groups], np.uint8)[data["fg"]]
-    low = template[triangles][..., 1].mean(1) < goal[60:68, 1].mean()
+    low = template[triangles][..., 1].mean(1) < goal[60:68, 1].mean()  # teeth below the inner lips are the lower ones
     material[(material == UPPER_TEETH) & low] = LOWER_TEETH
     shapes = _shapes(data, turn)
     return Head(
@@ -149,12 +159,16 @@ def load(assets: Path | None, common: Head) -> Head:
 
 
 def _deltas(packed: npt.NDArray[np.int8], sizes: Array, turn: npt.NDArray[np.float64]) -> Array:
+    """Return packed displacements as float32 (M, V, 3), rotated and scaled onto the template."""
     deltas: Array = (packed * sizes[:, None, None]) @ turn.T.astype(np.float32)
     return deltas.astype(np.float32)
 
 
 def _shapes(data: dict[str, npt.NDArray[np.generic]], turn: npt.NDArray[np.float64]) -> dict[str, Array]:
-    """Return ICT's expression shapes under ARKit's names (browDown_L -> browDownLeft; browInnerUp is one)."""
+    """Return ICT's expression shapes under ARKit's names.
+
+    browDown_L becomes browDownLeft. ARKit has one browInnerUp and one cheekPuff, so ICT's two halves are summed.
+    """
     shapes: dict[str, Array] = {}
     deltas = _deltas(np.asarray(data["ex_q"], np.int8), np.asarray(data["ex_s"], np.float32), turn)
     for name, delta in zip((str(name) for name in data["ex_names"]), deltas, strict=True):
@@ -169,7 +183,7 @@ def _shapes(data: dict[str, npt.NDArray[np.generic]], turn: npt.NDArray[np.float
 def similarity(
     source: npt.NDArray[np.float64], goal: npt.NDArray[np.floating]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return (scaled rotation (3, 3), shift (3,)) that lays points (N, 3) on `goal` (Umeyama 1991)."""
+    """Return the scaled rotation (3, 3) and the shift (3,) that best align points (N, 3) with `goal` (Umeyama 1991)."""
     a, b = source - source.mean(0), goal - goal.mean(0)
     u, s, vt = np.linalg.svd(b.T @ a)
     sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
@@ -178,7 +192,10 @@ def similarity(
 
 
 def warp(points: Array, anchors: Array, goal: Array, stiffness: float = 1e-3) -> Array:
-    """Return points (N, 3) moved by the smoothest map (a 3-D spline |r|) that takes `anchors` to `goal` (A, 3)."""
+    """Return points (N, 3), moved by the smoothest map that takes `anchors` to `goal` (A, 3 each).
+
+    The map is a thin-plate spline in three dimensions, with the kernel |r|. `stiffness` regularises it.
+    """
     count = len(anchors)
     system = np.zeros((count + 4, count + 4))
     system[:count, :count] = -np.linalg.norm(anchors[:, None] - anchors[None], axis=-1) - stiffness * np.eye(count)
@@ -194,7 +211,7 @@ def warp(points: Array, anchors: Array, goal: Array, stiffness: float = 1e-3) ->
 
 
 def _lips(template: Array, triangles: Indices, face: npt.NDArray[np.bool_], goal: Array) -> Array:
-    """Return 1 on the lips: front vertices within the outline of the lip landmarks, softened over the mesh."""
+    """Return 1 on the lips (V,): front vertices inside the outline of the lip landmarks, smoothed over the mesh."""
     import cv2
 
     outline = np.ascontiguousarray(goal[48:60, :2], np.float32)
@@ -213,6 +230,7 @@ def _lips(template: Array, triangles: Indices, face: npt.NDArray[np.bool_], goal
 
 
 def _ears(template: Array) -> Array:
+    """Return a mask (V,) of the ears: a soft box around each one, in template coordinates."""
     x, y, z = template.T
     ears = sum(
         np.exp(-(((x - at) / 0.16) ** 4) - ((y - 7.22) / 0.36) ** 4 - ((z - 0.5) / 0.28) ** 4) for at in (-0.8, 0.8)

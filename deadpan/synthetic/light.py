@@ -1,4 +1,7 @@
-"""Light: one main lamp, the sky and the ground, a fill or a rim lamp; soft studios and hard side light alike."""
+"""Light: one main lamp, light from sky and ground, and a fill or rim lamp.
+
+The kinds range from soft studio light to hard side light, because photographs do too.
+"""
 
 from __future__ import annotations
 
@@ -13,22 +16,26 @@ KINDS = ("soft", "front", "side", "hard", "top", "rim")
 
 @dataclass(frozen=True)
 class Light:
-    """Directions point from the face to the lamp (x to the viewer's right, y up, z to the viewer); linear RGB."""
+    """The lamps of one scene.
+
+    Directions point from the face to the lamp: x to the viewer's right, y up, z towards the viewer. Colours are linear
+    RGB.
+    """
 
     kind: str
     key_direction: Array  # (3,) unit
     key: Array  # (3,)
-    sky: Array  # (3,) from above
-    ground: Array  # (3,) from below
+    sky: Array  # (3,) ambient light from above
+    ground: Array  # (3,) ambient light from below
     fill_direction: Array  # (3,) unit
     fill: Array  # (3,)
-    shadow: float  # how dark shadows are, 0..1
-    blur: float  # radius of their edge in texels of the shadow map
-    exposure: float  # 1 = skin at middle grey
+    shadow: float  # 0..1, the share of the key light that a shadow removes
+    blur: float  # width of the shadow's edge in texels of the shadow map
+    exposure: float  # factor on the automatic exposure; 1 leaves it unchanged
 
 
 def sample_light(rng: np.random.Generator) -> Light:
-    """Return a random light; about a third are hard or come from the side."""
+    """Return random light: in about a third of the scenes it is hard or comes from the side."""
     kind = str(rng.choice(KINDS, p=[0.3, 0.16, 0.18, 0.14, 0.12, 0.1]))
     turn = {"soft": 0.8, "front": 0.25, "side": 1.25, "hard": 1.0, "top": 0.5, "rim": 0.9}[kind]
     azimuth = float(rng.uniform(-turn, turn))
@@ -60,5 +67,6 @@ def sample_light(rng: np.random.Generator) -> Light:
 
 
 def _direction(azimuth: float, height: float) -> Array:
+    """Return the unit vector (3,) at an azimuth and a height in radians; azimuth 0 is straight in front of the face."""
     flat = np.cos(height)
     return np.array([np.sin(azimuth) * flat, np.sin(height), np.cos(azimuth) * flat], np.float32)

@@ -1,7 +1,7 @@
-"""What each spot of a figure is made of: skin with its folds, eyes, teeth, tongue, hair, glasses.
+"""Materials: skin with its creases, eyes, teeth, tongue, hair and glasses.
 
-Every function fills `spot`: red, green and blue albedo, strength and sharpness of the highlight, openness to
-the surrounding light, how much shadows count, and 1 where light spreads under the surface.
+Every function fills the array `spot` (8,): albedo (red, green, blue), strength and sharpness of the highlight, openness
+to ambient light, how much shadows count, and 1 where light scatters below the surface.
 """
 
 from __future__ import annotations
@@ -11,22 +11,23 @@ import numpy as np
 from deadpan.synthetic.compiled import compiled
 from deadpan.synthetic.rig import Array
 
-# rig's materials as literals of the compiled code
+# rig's materials again, as literals: compiled code treats them as constants
 _SKIN, _EYE, _UPPER, _LOWER, _TONGUE, _HAIR, _FRAME = 0, 1, 2, 3, 4, 6, 7
 IRIS, PUPIL = 0.49, 0.19  # radii in radians as seen from the centre of the eyeball
-STRENGTH, GLOSS, OPEN, SHADE, WRAP = 3, 4, 5, 6, 7
-BUMP = 0.9  # how far folds tilt the surface
+STRENGTH, GLOSS, OPEN, SHADE, WRAP = 3, 4, 5, 6, 7  # places in `spot`
+BUMP = 0.9  # how far creases tilt the surface
 
 
 @compiled
 def _step(low: float, high: float, x: float) -> float:
+    """Return the S-curve from 0 at `low` to 1 at `high`: `noise.smoothstep` for one number."""
     t = min(max((x - low) / (high - low), 0.0), 1.0)
     return float(t * t * (3 - 2 * t))
 
 
 @compiled
 def _texel(image: Array, u: float, v: float, out: Array) -> None:
-    """Write the four channels of `image` at texel (u, v) into `out`, interpolated."""
+    """Write the four channels of `image` at texel (u, v) into `out`, interpolated bilinearly."""
     rows, columns = image.shape[0], image.shape[1]
     u, v = min(max(u - 0.5, 0.0), columns - 1.001), min(max(v - 0.5, 0.0), rows - 1.001)
     i, j = int(u), int(v)
@@ -38,6 +39,7 @@ def _texel(image: Array, u: float, v: float, out: Array) -> None:
 
 @compiled
 def _height(height: Array, u: float, v: float) -> float:
+    """Return the height map's value at texel (u, v), interpolated bilinearly; 0 outside the map."""
     rows, columns = height.shape
     u, v = u - 0.5, v - 0.5
     if u < 0.0 or v < 0.0 or u >= columns - 1.0 or v >= rows - 1.0:
@@ -67,7 +69,11 @@ def material_at(
     gaze: Array,
     colours: Array,
 ) -> None:
-    """Fill `spot` (8,), its openness given, and bend `normal` (3,) where the material has a relief of its own."""
+    """Fill `spot` (8,) and bend `normal` (3,) where the material has a relief.
+
+    The caller sets the openness before. `at` is the place in template coordinates, (u, v) its texel and `wet` is 1
+    inside the mouth.
+    """
     spot[STRENGTH], spot[GLOSS], spot[SHADE], spot[WRAP] = 0.14, 18.0, 1.0, 1.0
     if kind == _SKIN:
         if wet > 0.5:
@@ -94,13 +100,13 @@ def material_at(
     else:  # dark lenses
         spot[0], spot[1], spot[2] = 0.015, 0.015, 0.018
         spot[STRENGTH], spot[GLOSS] = 0.8, 60.0
-    if normal[2] < 0.0 and kind >= _HAIR:  # drawn from either side
+    if normal[2] < 0.0 and kind >= _HAIR:  # thin surfaces are visible from both sides: turn the normal to the viewer
         normal[0], normal[1], normal[2] = -normal[0], -normal[1], -normal[2]
 
 
 @compiled
 def _fold(spot: Array, normal: Array, at: Array, height: Array, u: float, v: float, turn: Array) -> None:
-    """Darken the grooves of the skin and tilt their sides."""
+    """Darken the grooves of the skin and tilt the surface at their sides."""
     if not (0.0 < u < height.shape[1] and 0.0 < v < height.shape[0]):
         return
     dark = min(max(1.0 + 0.26 * _height(height, u, v), 0.45), 1.15)
@@ -118,7 +124,7 @@ def _fold(spot: Array, normal: Array, at: Array, height: Array, u: float, v: flo
 
 @compiled
 def _eye(spot: Array, at: Array, centre: Array, gaze: Array, colour: Array) -> None:
-    """Paint white, iris and pupil around the direction of the gaze."""
+    """Set the colours of sclera, iris and pupil around the direction of the gaze."""
     x, y, z = at[0] - centre[0], at[1] - centre[1], at[2] - centre[2]
     length = np.sqrt(x * x + y * y + z * z) + 1e-9
     x, y, z = x / length, y / length, z / length
@@ -134,23 +140,26 @@ def _eye(spot: Array, at: Array, centre: Array, gaze: Array, colour: Array) -> N
         spot[k] = spot[k] * (1 - iris) + colour[k] * fibre * iris
         spot[k] = spot[k] * (1 - pupil) + 0.004 * pupil
     spot[STRENGTH], spot[GLOSS], spot[WRAP] = 0.9, 90.0, 0.0
-    spot[OPEN] = 0.35 + 0.55 * _step(0.75, 0.2, y + 0.12)
+    spot[OPEN] = 0.35 + 0.55 * _step(0.75, 0.2, y + 0.12)  # the upper lid shades the top of the eyeball
 
 
 @compiled
 def _tooth(spot: Array, normal: Array, at: Array, upper: bool, state: Array, turn: Array) -> None:
-    """Paint teeth and gums; `state` = (whiteness, 1 where closed lips hide them, z of the foremost tooth)."""
+    """Set the colours of teeth and gums.
+
+    `state` holds the whiteness, 1 where closed lips hide the teeth, and the z of the foremost tooth.
+    """
     white = state[0] * (1.0 if upper else 0.9)
-    arch = np.arctan2(at[0], at[2] - 1.15) * 6.5
+    arch = np.arctan2(at[0], at[2] - 1.15) * 6.5  # one unit is one tooth along the arch
     gap = abs(arch - np.floor(arch + 0.5))
     white *= 1.0 - 0.22 * _step(0.12, 0.0, gap)
     gum = _step(6.765, 6.79, at[1]) if upper else _step(6.53, 6.505, at[1])
-    seen = 1.0 - state[1]  # no white specks between lips that all but touch
+    seen = 1.0 - state[1]  # nearly closed lips would otherwise show white specks between them
     spot[0] = (0.78 * white * (1 - gum) + 0.50 * gum) * seen + 0.2 * (1 - seen)
     spot[1] = (0.74 * white * (1 - gum) + 0.20 * gum) * seen + 0.05 * (1 - seen)
     spot[2] = (0.66 * white * (1 - gum) + 0.19 * gum) * seen
     spot[OPEN] = min(max(0.98 + (at[2] - state[2]) / 0.26, 0.06), 0.95 if upper else 0.7) * (0.1 + 0.9 * seen)
     spot[STRENGTH], spot[GLOSS], spot[SHADE] = 0.3 * seen, 40.0, 0.35
-    x, z = at[0] * 1.4, at[2] - 1.1  # the coarse arch has no usable normals: outwards from its middle
+    x, z = at[0] * 1.4, at[2] - 1.1  # the arch is too coarse for its own normals: point outwards from its middle
     for k in range(3):
         normal[k] = turn[k, 0] * x + turn[k, 2] * z

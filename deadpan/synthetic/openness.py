@@ -1,4 +1,7 @@
-"""How open each spot of a head is to the light around it (ambient occlusion), from shadow maps of many directions."""
+"""Ambient occlusion: how much of the surrounding light reaches each vertex, from shadow maps of many directions.
+
+MakeHuman's head stores this map. It is computed for ICT heads only.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,14 @@ import numpy as np
 from deadpan.synthetic.raster import draw
 from deadpan.synthetic.rig import Array, Indices, normals
 
-MARGIN = 0.06  # template units: nearer than this a surface does not hide itself
+MARGIN = 0.06  # template units; a surface less than this in front of a vertex does not occlude it
 
 
 def openness(vertices: Array, triangles: Indices, directions: int = 32, resolution: int = 180) -> Array:
-    """Return (V,) in 0..1: the share of light from before, above and the sides that reaches each vertex."""
+    """Return the share (V,) in 0..1 of the light from the front, above and the sides that reaches each vertex."""
     triangles = np.ascontiguousarray(triangles)
     outward = normals(vertices, triangles)
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(0)  # fixed: the map belongs to the head family, not to a person
     seen, total = np.zeros(len(vertices)), np.full(len(vertices), 1e-6)
     for _ in range(directions):
         ahead = rng.normal(size=3)

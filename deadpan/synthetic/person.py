@@ -1,4 +1,7 @@
-"""Who is drawn: one seed decides the shape of the head, age, sex, skin, hair, brows, eyes, beard and glasses."""
+"""The person: one seed decides the shape of the head, age, sex, skin, hair, brows, eyes, beard and glasses.
+
+All probabilities and ranges are our choice. They aim at variety, not at the statistics of a population.
+"""
 
 from __future__ import annotations
 
@@ -20,18 +23,20 @@ GREY = 6
 IRISES = np.array([[0.16, 0.09, 0.04], [0.28, 0.17, 0.07], [0.25, 0.30, 0.15],
                    [0.25, 0.40, 0.55], [0.45, 0.50, 0.52]]) ** 1.6  # fmt: skip
 
-# Standard deviation of the shape details by group, about 60 % of what still looks human: no caricatures
+# Standard deviation of the shape details, by group. It is about 60 % of the largest spread that still looks human, so
+# that no person becomes a caricature.
 SPREAD = {
     "asym": 0.04, "ears": 0.25, "eyes": 0.14, "mouth": 0.14, "nose": 0.15, "head": 0.11, "cheek": 0.18, "chin": 0.17,
     "forehead": 0.2, "eyebrows": 0.25,
 }  # fmt: skip
+# MakeHuman stores each detail as two one-sided shapes whose names end in opposite words
 OPPOSITES = (("incr", "decr"), ("up", "down"), ("in", "out"), ("forward", "backward"), ("concave", "convex"),
              ("uncompress", "compress"))  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Person:
-    """Everything that stays the same on all pictures of one person; colours are linear RGB in 0..1."""
+    """Everything that stays the same in all pictures of one person; colours are linear RGB in 0..1."""
 
     seed: int
     age: float  # years
@@ -45,7 +50,7 @@ class Person:
     hairline: float  # height in template units
     temples: float  # how far the hairline comes down at the sides
     peak: float  # how far it comes down in the middle
-    sideburns: float  # how far hair grows before the ears
+    sideburns: float  # how far hair grows in front of the ears
     parting: float  # -1 .. 1, from the person's right to the left
     fringe: str  # "none", "straight", "side", "curtain"
     fringe_end: float  # height of its tips
@@ -62,14 +67,14 @@ class Person:
     freckles: float
     blotches: float
     shine: float
-    teeth: float  # how white, 0..1
+    teeth: float  # whiteness, 0..1
     glasses: str  # "none", "thin", "thick", "round", "sun"
     frame: Colour
     clothes: Colour
 
 
 def make_person(head: Head, seed: int) -> Person:
-    """Return the person of this seed: the same seed gives the same person on every machine."""
+    """Return the person of this seed; the same seed gives the same person on every machine."""
     rng = np.random.default_rng([seed, 1])
     ancestry = rng.dirichlet([0.3, 0.3, 0.5])
     male = bool(rng.random() < 0.5)
@@ -98,11 +103,13 @@ def make_person(head: Head, seed: int) -> Person:
 
 
 def _colour(value: np.ndarray) -> Colour:
+    """Return three numbers as a colour, clipped to 0..1."""
     r, g, b = (float(np.clip(part, 0.0, 1.0)) for part in value)
     return (r, g, b)
 
 
 def _hair_colour(rng: np.random.Generator, european: float, age: float) -> tuple[Colour, Colour]:
+    """Return the colours of hair and brows; brows turn grey half as much as hair."""
     if european > 0.5:
         index = int(rng.choice(7, p=[0.27, 0.25, 0.2, 0.12, 0.1, 0.04, 0.02]))
     else:
@@ -114,6 +121,7 @@ def _hair_colour(rng: np.random.Generator, european: float, age: float) -> tuple
 
 
 def _looks(rng: np.random.Generator, male: bool, age: float, european: float) -> dict[str, Any]:
+    """Return the fields of Person that do not depend on the head family, by name."""
     styles = ["bald", "buzz", "short", "full", "long"]
     odds = [0.1, 0.2, 0.42, 0.23, 0.05] if male else [0.0, 0.02, 0.13, 0.27, 0.58]
     if male and age < 25:
@@ -153,7 +161,10 @@ def _looks(rng: np.random.Generator, male: bool, age: float, european: float) ->
 
 
 def _makehuman_modes(head: Head, rng: np.random.Generator, male: bool, age: float, ancestry: Array) -> dict[str, float]:
-    """Return the weights of MakeHuman's macro shapes (sex, age, ancestry, muscle, weight) and of the details."""
+    """Return the weights of MakeHuman's macro shapes (sex, age, ancestry, muscle, weight) and of its details.
+
+    A macro shape stands for one combination; its weight is the product of its parts' shares, as in MakeHuman.
+    """
     gender = float(np.clip((1.0 if male else 0.0) + rng.normal(0, 0.1) * (1 if not male else -1), 0, 1))
     child = float(np.clip((25 - age) / 15, 0, 1))
     old = float(np.clip((age - 25) / 65, 0, 1))
@@ -178,7 +189,11 @@ def _makehuman_modes(head: Head, rng: np.random.Generator, male: bool, age: floa
 
 
 def _details(head: Head, rng: np.random.Generator) -> dict[str, float]:
-    """Return weights of the detail shapes; opposites (-incr, -decr) share one draw, left and right halves too."""
+    """Return the weights of the detail shapes.
+
+    Two opposite shapes share one random number, since only one of them can apply. So do the left and right halves, to
+    keep the face symmetric; the group "asym" alone makes it asymmetric.
+    """
     skipped = ("breast", "trunk", "neck", "ear-shape", "head/head-trans", "head/head-age")
     groups: dict[str, list[tuple[str, int]]] = {}
     for name in head.mode_names:
@@ -206,7 +221,10 @@ def _details(head: Head, rng: np.random.Generator) -> dict[str, float]:
 
 
 def _ict_modes(head: Head, rng: np.random.Generator, male: bool, age: float, ancestry: Array) -> dict[str, float]:
-    """Return weights of ICT-FaceKit's scan modes, unit normal by construction; 0.8 keeps clear of the extremes."""
+    """Return the weights of ICT-FaceKit's identity modes.
+
+    The modes are scaled so that people are normally distributed with unit variance. 0.8 avoids extreme faces.
+    """
     return {name: float(np.clip(rng.normal(0, 0.8), -2, 2)) for name in head.mode_names}
 
 

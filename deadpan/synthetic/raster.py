@@ -1,4 +1,4 @@
-"""From triangles to pixels: a z-buffer that remembers which triangle each pixel shows, and where in it."""
+"""Rasterisation: a z-buffer that stores which triangle each pixel shows, and the barycentric place within it."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ def rasterise(
     first_cutout: int,
     two_sided: int,
 ) -> None:
-    """Draw triangles (T, 3) of points (V, 3: x, y down in pixels, depth up to the viewer) into the buffers in place.
+    """Rasterise triangles (T, 3) of points (V, 3) into the buffers, in place.
 
-    `depth` (H, W) nearest so far; `shown` (H, W) index of the triangle seen; `where` (H, W, 2) its second and
-    third barycentric weights. Triangles from `first_cutout` on are holed where the map `cutout` (at the
-    texture coordinates `uv` (V, 2), in texels) is under one half; from `two_sided` on they are seen from behind too.
+    Points are x and y (down) in pixels, and a depth that grows towards the viewer. `depth` (H, W) holds the nearest
+    depth so far, `shown` (H, W) the index of the visible triangle, `where` (H, W, 2) its second and third barycentric
+    weight. From `first_cutout` on, triangles have a hole where the map `cutout` is below 0.5, at the texture
+    coordinates `uv` (V, 2) in texels. From `two_sided` on, triangles are visible from both sides.
     """
     height, width = depth.shape
     rows, columns = cutout.shape
@@ -37,7 +38,7 @@ def rasterise(
         x1, y1, z1 = points[b, 0], points[b, 1], points[b, 2]
         x2, y2, z2 = points[c, 0], points[c, 1], points[c, 2]
         area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
-        if area > -1e-9 and (t < two_sided or area < 1e-9):  # y runs down: front faces turn the negative way
+        if area > -1e-9 and (t < two_sided or area < 1e-9):  # y runs down, so front faces have a negative area
             continue
         inverse = 1.0 / area
         left = max(int(np.ceil(min(x0, x1, x2) - 0.5)), 0)
@@ -68,7 +69,7 @@ def rasterise(
 
 
 def draw(points: Array, triangles: Indices, height: int, width: int) -> tuple[Indices, Array, Depth]:
-    """Return (shown, where, depth) of front-facing triangles without holes; `shown` is -1 where nothing is."""
+    """Return `shown`, `where` and `depth` of opaque one-sided triangles; `shown` is -1 in empty pixels."""
     depth = np.full((height, width), -np.inf, np.float32)
     shown = np.full((height, width), -1, np.int32)
     where = np.zeros((height, width, 2), np.float32)

@@ -1,4 +1,4 @@
-"""The head as a table of numbers: one mesh, the shapes that make it a person, the shapes that move it."""
+"""The head as arrays: one mesh, the shapes that give a person's identity, and the shapes of expressions."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Array = npt.NDArray[np.floating[Any]]
 Indices = npt.NDArray[np.integer[Any]]
 
 SKIN, EYE, UPPER_TEETH, LOWER_TEETH, TONGUE, LASH, HAIR, FRAME, LENS = range(9)
-"""What a triangle is made of."""
+"""The material of a triangle."""
 
-# template units: the teeth of both families all but touch the lips, and would poke through them. They sit further
-# back while the lips are closed (gap under SHUT) and in place once the mouth is open (gap over PARTED).
+# Template units. The teeth of both families nearly touch the lips and would poke through closed ones. So they are moved
+# back by TEETH_BACK, and by TEETH_HIDDEN more while the lips are closed (gap below SHUT; none once above PARTED).
 TEETH_BACK, TEETH_HIDDEN, SHUT, PARTED = 0.04, 0.14, 0.03, 0.08
 
 
@@ -28,9 +28,9 @@ TEETH_BACK, TEETH_HIDDEN, SHUT, PARTED = 0.04, 0.14, 0.03, 0.08
 class Head:
     """A family of heads with one topology: V vertices, T triangles, M identity modes, K expression shapes.
 
-    `template` places every vertex on one common face (decimetres, x to the person's left, y up, z to the
-    front), whatever the family: paint, hair and glasses are written in its coordinates. `rest` is the
-    average person of this family in its own proportions.
+    `template` places every vertex on one common face, whatever the family (decimetres, x to the person's left, y up, z
+    to the front). Skin, hair and glasses are defined in its coordinates. `rest` is the family's average person in its
+    own proportions.
     """
 
     name: str
@@ -43,29 +43,29 @@ class Head:
     mode_names: tuple[str, ...]
     shapes: Array  # (K, V, 3)
     shape_names: tuple[str, ...]
-    openness: Array  # (V,) 0 buried .. 1 open to the sky (ambient occlusion)
+    openness: Array  # (V,) ambient occlusion, 0 hidden .. 1 open
     inside: Array  # (V,) 1 inside the mouth
-    lips: Array  # (V,)
+    lips: Array  # (V,) masks in 0..1
     lids: Array  # (V,)
     ears: Array  # (V,)
 
     def person(self, weights: Mapping[str, float]) -> Array:
-        """Return the vertices (V, 3) of the person with these mode weights, as large as the template face."""
+        """Return the vertices (V, 3) of the person with these identity weights, scaled to the template face."""
         vertices = blend(self.rest, self.modes, *_pick(self.mode_names, weights))
-        # the body targets move the whole head by decimetres (a child is smaller): centre and scale it back
+        # MakeHuman's body targets shift the whole head by decimetres (a child is smaller): centre and rescale it
         own, common = vertices[self.landmarks], self.template[self.landmarks]
         scale = float(np.linalg.norm(common - common.mean(0)) / np.linalg.norm(own - own.mean(0)))
         moved: Array = ((vertices - own.mean(0)) * scale + common.mean(0)).astype(np.float32)
         return moved
 
     def posed(self, vertices: Array, weights: Mapping[str, float]) -> Array:
-        """Return `vertices` (V, 3) with the expression shapes of `weights`; unknown ones raise ValueError."""
+        """Return `vertices` (V, 3) with the expression shapes of `weights` added; ValueError for an unknown shape."""
         moved = blend(vertices, self.shapes, *_pick(self.shape_names, weights))
         moved[self.teeth, 2] -= TEETH_BACK + TEETH_HIDDEN * self.shut(moved)
         return moved
 
     def shut(self, vertices: Array) -> float:
-        """Return 1 for closed lips, 0 for a mouth open enough to see teeth, from the gap between the inner lips."""
+        """Return 1 for closed lips and 0 for a mouth open enough to show teeth, from the gap between the inner lips."""
         gap = float((vertices[self.landmarks[61:64], 1] - vertices[self.landmarks[[67, 66, 65]], 1]).mean())
         return min(max((PARTED - gap) / (PARTED - SHUT), 0.0), 1.0)
 
@@ -77,6 +77,7 @@ class Head:
 
 
 def _pick(names: tuple[str, ...], weights: Mapping[str, float]) -> tuple[Indices, Array]:
+    """Return the indices and weights of the named shapes with a weight other than 0; ValueError for an unknown name."""
     unknown = [name for name in weights if name not in names]
     if unknown:
         raise ValueError(f"unknown shape {unknown[0]!r}; this head has {', '.join(names[:6])} ... {len(names)} in all")
@@ -89,7 +90,10 @@ def _pick(names: tuple[str, ...], weights: Mapping[str, float]) -> tuple[Indices
 
 @compiled
 def blend(vertices: Array, shapes: Array, picked: Indices, weights: Array) -> Array:
-    """Return vertices (V, 3) + sum of weights[i] * shapes[picked[i]]; a loop, as BLAS sums differ between machines."""
+    """Return vertices (V, 3) + the sum of weights[i] * shapes[picked[i]].
+
+    It is a loop because matrix products of BLAS differ between machines in the last bits.
+    """
     moved = vertices.copy()
     for i in range(picked.shape[0]):
         shape = shapes[picked[i]]
@@ -103,7 +107,7 @@ def blend(vertices: Array, shapes: Array, picked: Indices, weights: Array) -> Ar
 
 @compiled
 def normals(vertices: Array, triangles: Indices) -> Array:
-    """Return unit normals (V, 3), area-weighted over the triangles at each vertex; zero where there is none."""
+    """Return unit normals (V, 3), area-weighted over the triangles at each vertex; zero without triangles."""
     total = np.zeros_like(vertices)
     for t in range(triangles.shape[0]):
         a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]

@@ -1,4 +1,4 @@
-"""The colour of each pixel: its material under the light of the scene."""
+"""Shading: the colour of each pixel, from its material and the light of the scene."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from deadpan.synthetic.rig import Array, Indices
 
 @compiled
 def _mix(values: Array, a: int, b: int, c: int, wb: float, wc: float, out: Array) -> None:
-    """Write the weighted mean of three rows of `values` (N, 3) into `out` (3,)."""
+    """Write the barycentric mean of three rows of `values` (N, 3) into `out` (3,)."""
     wa = 1.0 - wb - wc
     for k in range(3):
         out[k] = wa * values[a, k] + wb * values[b, k] + wc * values[c, k]
@@ -19,7 +19,7 @@ def _mix(values: Array, a: int, b: int, c: int, wb: float, wc: float, out: Array
 
 @compiled
 def _lit(shadow: Array, column: float, row: float, depth: float, blur: float, bias: float) -> float:
-    """Return the share (0..1) of 3 x 3 taps of the shadow map that do not lie before this point."""
+    """Return the share (0..1) of 3 x 3 samples of the shadow map in which nothing lies in front of this point."""
     rows, columns = shadow.shape
     if column < 0.0 or row < 0.0 or column >= columns or row >= rows:
         return 1.0
@@ -45,14 +45,14 @@ def _light(spot: Array, normal: Array, point: Array, light: Array, half: Array, 
     column = (point[0] * frame[0, 0] + point[1] * frame[0, 1] + point[2] * frame[0, 2]) * frame[3, 0] + frame[3, 1]
     row = (point[0] * frame[1, 0] + point[1] * frame[1, 1] + point[2] * frame[1, 2]) * frame[3, 0] + frame[3, 2]
     depth = point[0] * frame[2, 0] + point[1] * frame[2, 1] + point[2] * frame[2, 2]
-    bias = 0.05 + 0.12 * (1.0 - min(abs(key), 1.0))  # more where the light only grazes
+    bias = 0.05 + 0.12 * (1.0 - min(abs(key), 1.0))  # larger at grazing light, where surfaces would shadow themselves
     lit = 1.0 - light[6, 0] * spot[SHADE] * (1.0 - _lit(shadow, column, row, depth, light[6, 1], bias))
     open_ = spot[OPEN]
     shine = mirror ** spot[GLOSS] * spot[STRENGTH] * lit * 0.35 * (0.3 + 0.7 * open_) if mirror > 0.3 else 0.0
     above = 0.5 + 0.5 * y
     for k in range(3):
         soft = 0.1
-        if spot[WRAP] > 0.0:  # red light travels furthest under the skin
+        if spot[WRAP] > 0.0:  # subsurface scattering: red light travels furthest below the skin
             soft = 0.30 if k == 0 else (0.12 if k == 1 else 0.08)
         direct = min(max((key + soft) / (1.0 + soft), 0.0), 1.0) * lit * (0.35 + 0.65 * open_)
         around = (light[2, k] * above + light[3, k] * (1.0 - above)) * (0.85 + 0.15 * z)
@@ -62,7 +62,7 @@ def _light(spot: Array, normal: Array, point: Array, light: Array, half: Array, 
 
 @compiled
 def shade(
-    image: Array,  # (H, W, 3) linear light, drawn over in place
+    image: Array,  # (H, W, 3) linear light, written in place
     shown: Indices,
     where: Array,
     triangles: Indices,
@@ -83,7 +83,7 @@ def shade(
     shadow: Array,
     frame: Array,  # (4, 3) the shadow map's axes, and (scale, column, row)
 ) -> None:
-    """Colour every pixel that shows a triangle."""
+    """Write the colour of every pixel that shows a triangle into `image`."""
     half = np.array([light[0, 0], light[0, 1], light[0, 2] + 1.0])
     half /= np.sqrt((half * half).sum())
     spot = np.zeros(8)
@@ -110,7 +110,10 @@ def shade(
 
 @compiled
 def expose(image: Array, shown: Indices, gain: float, shrunk: Array) -> None:
-    """Write `image` (2H, 2W, 3) into `shrunk` (H, W, 3), means of 2 x 2, what is drawn times `gain`."""
+    """Average 2 x 2 pixels of `image` (2H, 2W, 3) into `shrunk` (H, W, 3), with the figure's pixels times `gain`.
+
+    The background keeps its own brightness.
+    """
     for j in range(shrunk.shape[0]):
         for i in range(shrunk.shape[1]):
             for k in range(3):

@@ -1,4 +1,4 @@
-"""Paint: the colour of every spot of skin of one person, lips, brows and beard included, baked once."""
+"""The skin texture of one person, with lips, brows, beard and clothes; painted once for all pictures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from deadpan.synthetic.rig import Array
 
 
 def paint_skin(atlas: Atlas, person: Person) -> Array:
-    """Return the skin map (HEIGHT, WIDTH, 4): linear RGB albedo in 0..1 and the strength of the highlight."""
+    """Return the skin texture (HEIGHT, WIDTH, 4): linear RGB albedo in 0..1 and the strength of the highlight.
+
+    Coordinates below are template units: x to the person's left, y up, z to the front.
+    """
     rng = np.random.default_rng([person.seed, 2])
     x, y, z = (atlas.position[..., i] for i in range(3))
     side = np.abs(x)
@@ -40,6 +43,7 @@ def paint_skin(atlas: Atlas, person: Person) -> Array:
 
 
 def _redness(atlas: Atlas, person: Person) -> Array:
+    """Return how red cheeks, nose and ears are (HEIGHT, WIDTH); dark skin shows less of it."""
     x, y = atlas.position[..., 0], atlas.position[..., 1]
     cheeks = 0.8 * np.exp(-(((np.abs(x) - 0.42) / 0.16) ** 2) - ((y - 6.98) / 0.17) ** 2)
     nose = 0.6 * np.exp(-((x / 0.13) ** 2) - ((y - 7.0) / 0.1) ** 2)
@@ -50,6 +54,7 @@ def _redness(atlas: Atlas, person: Person) -> Array:
 
 
 def _lips(albedo: Array, shine: Array, atlas: Atlas, person: Person, fine: Array) -> Array:
+    """Return `albedo` with the lips coloured, and make `shine` stronger there."""
     skin = np.array(person.skin, np.float32)
     colour = skin * np.array([0.80, 0.50, 0.50]) * (1 - 0.25 * person.lipstick)
     colour = colour + person.lipstick * np.array([0.28, 0.02, 0.04])
@@ -60,6 +65,7 @@ def _lips(albedo: Array, shine: Array, atlas: Atlas, person: Person, fine: Array
 
 
 def _brows(albedo: Array, atlas: Atlas, person: Person, rng: np.random.Generator) -> Array:
+    """Return `albedo` with the brows: an arch of short hairs above each eye."""
     side, y = np.abs(atlas.position[..., 0]), atlas.position[..., 1]
     along = (side - 0.09) / 0.42
     arch = 7.51 + person.brow_rise + person.brow_arch * np.sin(np.clip(along, 0, 1) * 2.2) - 0.035 * along
@@ -72,6 +78,7 @@ def _brows(albedo: Array, atlas: Atlas, person: Person, rng: np.random.Generator
 
 
 def _beard(albedo: Array, shine: Array, atlas: Atlas, person: Person, rng: np.random.Generator) -> Array:
+    """Return `albedo` with the person's beard, and make `shine` weaker there."""
     if person.beard == "none":
         return albedo
     x, y, z = (atlas.position[..., i] for i in range(3))

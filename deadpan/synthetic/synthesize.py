@@ -1,4 +1,8 @@
-"""`deadpan synthesize`: a folder of drawn people, each picture beside its neutral twin, with exact ground truth."""
+"""`deadpan synthesize`: writes a folder of synthetic people, each picture with its neutral twin and exact ground truth.
+
+The twin shows the same person, pose, light and background without the expression: what a perfect generator of neutral
+faces would return. The settings and the seed determine every picture.
+"""
 
 from __future__ import annotations
 
@@ -44,26 +48,26 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class SynthesisConfig:
-    """What to draw; the defaults are our choice. The pictures depend on everything here but `workers`."""
+    """What to render; the defaults are our choice. The pictures depend on every setting except `workers`."""
 
     people: int = 100
-    "How many persons."
+    "Number of people."
     pictures: int = 16
-    "Per person (sequences, where `sequences` is set); the eight expressions take turns."
+    "Pictures per person, or sequences where `sequences` is set. The eight expressions alternate."
     size: int = 96
     "Side of the square pictures in pixels."
     seed: int = 0
-    "Another seed gives other people."
+    "Random seed; another seed gives other people."
     head: str = "makehuman"
-    "makehuman (in the package) or ict (needs `assets`)."
+    "Head family: makehuman (in the package) or ict (needs `assets`)."
     assets: Path | None = None
-    "The converted ICT-FaceKit file."
+    "File written by deadpan.synthetic.ict.convert, for the head ict."
     sequences: int = 0
-    "Frames from onset to apex for each picture; 0 draws single pictures."
+    "Frames of each sequence, from onset to apex; 0 renders single pictures."
     first_person: int = 0
-    "Number of the first person: several runs can share one series."
+    "Number of the first person, so that several runs can divide one series of people."
     workers: int | None = None
-    "Processes; one per core by default."
+    "Number of processes; one per core by default."
 
     def __post_init__(self) -> None:
         check_ranges(self, people=COUNT, pictures=COUNT, size=Range(32), seed=NOT_NEGATIVE, first_person=NOT_NEGATIVE)
@@ -74,26 +78,26 @@ class SynthesisConfig:
         if self.head not in HEADS:
             raise ValueError(f"unknown head {self.head!r}; known are {', '.join(HEADS)}")
         if self.head == "ict" and self.assets is None:
-            raise ValueError("head 'ict' needs assets: a file made by deadpan.synthetic.ict.convert from ICT-FaceKit")
+            raise ValueError("head 'ict' needs assets: the file that deadpan.synthetic.ict.convert writes")
         if self.head != "ict" and self.assets is not None:
-            raise ValueError(f"assets belong to head 'ict'; got them with {self.head!r}")
+            raise ValueError(f"assets are for head 'ict' only; got them with head {self.head!r}: leave them out")
         if self.assets is not None and not Path(self.assets).is_file():
-            raise ValueError(f"assets must be a file; {self.assets} is none")
+            raise ValueError(f"assets must be an existing file; got {self.assets}")
 
 
 def synthesize(out: str | Path, config: SynthesisConfig) -> None:
     """Write the folder `out`: synthetic.json, samples.jsonl and one folder of PNG pictures per person.
 
-    Finished persons of an interrupted run are kept. Raises ValueError where `out` holds another run's pictures.
+    An interrupted run continues: finished people are kept. ValueError where `out` holds pictures with other settings.
     """
     out = Path(out)
-    load_head(config.head, config.assets)  # complain about the asset before anything is written
+    load_head(config.head, config.assets)  # raises for a wrong asset before anything is written
     _claim(out, config)
     people = range(config.first_person, config.first_person + config.people)
     missing = [person for person in people if not (out / f"{person:05d}").is_dir()]
     for unfinished in out.glob(".[0-9]*"):  # of an interrupted run
         shutil.rmtree(unfinished, ignore_errors=True)
-    columns = (TextColumn("drawing people"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("rendering people"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("people", total=config.people, completed=config.people - len(missing))
         for _ in _draw_all(missing, out, config):
@@ -110,6 +114,7 @@ def finished(out: Path, config: SynthesisConfig) -> int:
 
 
 def _claim(out: Path, config: SynthesisConfig) -> None:
+    """Write synthetic.json into `out`, or check that the file there names the same settings (ValueError)."""
     from deadpan.version import __version__
 
     settings = {key: value for key, value in asdict(config).items() if key not in ("workers", "assets")}
@@ -126,11 +131,12 @@ def _claim(out: Path, config: SynthesisConfig) -> None:
     old = json.loads(path.read_text("utf-8"))
     changed = [key for key in card if key not in ("deadpan",) and old.get(key) != card[key]]
     if changed:
-        told = ", ".join(f"{key} {old.get(key)!r} instead of {card[key]!r}" for key in changed)
-        raise ValueError(f"{out} was drawn with {told}; give another folder or the same settings")
+        differences = ", ".join(f"{key} {old.get(key)!r} instead of {card[key]!r}" for key in changed)
+        raise ValueError(f"{out} was rendered with {differences}; give another folder or the same settings")
 
 
 def _draw_all(people: list[int], out: Path, config: SynthesisConfig) -> Iterator[None]:
+    """Render people in one or several processes; yields once for each finished person."""
     workers = min(config.workers or cores(), len(people))
     draw = partial(_draw_person, out=out, config=config)
     if workers <= 1:
@@ -149,6 +155,7 @@ def _begin_worker() -> None:
 
 
 def _draw_person(number: int, out: Path, config: SynthesisConfig) -> None:
+    """Render one person into a hidden folder, then rename it: an interrupted run leaves no half-finished person."""
     name = f"{number:05d}"
     unfinished = out / f".{name}.{os.getpid()}"
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -160,7 +167,7 @@ def _draw_person(number: int, out: Path, config: SynthesisConfig) -> None:
 
 
 def draw_person(number: int, folder: Path, config: SynthesisConfig) -> Iterator[Row]:
-    """Write the pictures of person `number` into `folder` and yield one row of samples.jsonl for each."""
+    """Write the pictures of person `number` into `folder` and yield one row of samples.jsonl per picture."""
     seed = int(np.random.SeedSequence([config.seed, number]).generate_state(1)[0])
     figure = make_figure(config.head, seed, config.assets)
     first = seed % len(EXPRESSIONS)
@@ -173,7 +180,7 @@ def draw_person(number: int, folder: Path, config: SynthesisConfig) -> Iterator[
         twin, twin_landmarks = studio.picture({})
         apex = 0.0 if expression == "neutral" else float(np.clip(rng.beta(1.7, 1.3) * 0.85 + 0.25, 0.25, 1.1))
         small = small_variation(rng, 0.6 if config.sequences else 1.0)
-        way = rng.integers(2**31)
+        way = rng.integers(2**31)  # one seed for all frames: the same variant of the expression at every intensity
         _save(folder / f"{label}.twin.png", twin)
         frames = onset(config.sequences) if config.sequences else [1.0]
         for frame, share in enumerate(frames):
@@ -199,7 +206,7 @@ def draw_person(number: int, folder: Path, config: SynthesisConfig) -> Iterator[
 
 
 def _possible(weights: Weights) -> Weights:
-    """Return `weights` without what one face cannot do at once: eyes both wide and narrowed by small variation."""
+    """Return `weights` without contradictions: the small variation must not narrow eyes that the expression widens."""
     for side in ("Left", "Right"):
         wide = weights.get("eyeWide" + side, 0.0)
         if wide > 0.3:
@@ -208,6 +215,7 @@ def _possible(weights: Weights) -> Weights:
 
 
 def _attributes(figure: Figure, scene: Scene) -> dict[str, str | float]:
+    """Return what samples.jsonl says of the person and the scene."""
     person = figure.person
     return {
         "age": round(person.age, 1),
@@ -226,10 +234,12 @@ def _attributes(figure: Figure, scene: Scene) -> dict[str, str | float]:
 
 
 def _pairs(landmarks: Array) -> list[list[float]]:
+    """Return landmarks (68, 2) as lists, rounded to hundredths of a pixel."""
     return [[round(float(x), 2), round(float(y), 2)] for x, y in landmarks]
 
 
 def _save(path: Path, picture: npt.NDArray[np.uint8]) -> None:
+    """Write a picture as PNG."""
     done, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 4])
     if not done:
         raise ValueError(f"could not encode the picture for {path}")
@@ -237,6 +247,7 @@ def _save(path: Path, picture: npt.NDArray[np.uint8]) -> None:
 
 
 def _write(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     unfinished.write_text(text, "utf-8")
     unfinished.replace(path)

@@ -75,7 +75,7 @@ def test_finished_and_interrupted_runs_go_on(drawn: Path, tmp_path: Path) -> Non
 
 
 def test_other_settings_and_foreign_folders_are_refused(drawn: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"drawn with size 48 instead of 64; give another folder"):
+    with pytest.raises(ValueError, match=r"rendered with size 48 instead of 64; give another folder"):
         synthesize(drawn, replace(SMALL, size=64))
     (tmp_path / "letter.txt").write_text("dear")
     with pytest.raises(ValueError, match=r"holds other files already"):
@@ -93,7 +93,7 @@ def test_other_settings_and_foreign_folders_are_refused(drawn: Path, tmp_path: P
         ({"workers": 0}, "workers must be at least 1"),
         ({"head": "flame"}, "unknown head 'flame'; known are makehuman, ict"),
         ({"head": "ict"}, "head 'ict' needs assets"),
-        ({"head": "ict", "assets": Path("nowhere.npz")}, "assets must be a file"),
+        ({"head": "ict", "assets": Path("nowhere.npz")}, "assets must be an existing file"),
     ],
 )
 def test_wrong_settings_are_told(settings: dict[str, object], told: str) -> None:
