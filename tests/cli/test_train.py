@@ -40,7 +40,7 @@ def test_the_whole_chain(tmp_path: Path, girl: Path, capsys: pytest.CaptureFixtu
         (["export", "nowhere"], "does not exist"),
         (["score", "nowhere", "x.parquet"], "no model named 'nowhere'"),
         (["synthesize", "out", "--people", "0"], "people"),
-        (["synthesize", "out", "--assets", __file__], "assets belong to head 'ict'"),
+        (["synthesize", "out", "--assets", __file__], "assets are for head 'ict' only"),
         (["synthesize", "out", "--head", "ict", "--assets", __file__], "is not a converted ICT head"),
         (["prepare", "csv", "faces.csv", "faces.csv"], "prepare needs a new Parquet file, not the data"),
     ],
