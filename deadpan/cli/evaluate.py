@@ -171,7 +171,7 @@ def evaluate_command(name: str) -> Callable[..., int]:
             settings, Parameter(name="*", group=f"{name} settings", negative=None, negative_iterable=())
         ],
         "training": Annotated[TrainingConfig, Parameter(name="*", group="Training settings")],
-        "augment": Annotated[Augmentation, Parameter(group="Augmentation")],
+        "augment": Annotated[Augmentation | None, Parameter(group="Augmentation")],
         "return": int,
     }
     return run

@@ -118,7 +118,7 @@ def train_command(name: str) -> Callable[..., None]:
             settings, Parameter(name="*", group=f"{name} settings", negative=None, negative_iterable=())
         ],
         "training": Annotated[TrainingConfig, Parameter(name="*", group="Training settings")],
-        "augment": Annotated[Augmentation, Parameter(group="Augmentation")],
+        "augment": Annotated[Augmentation | None, Parameter(group="Augmentation")],
         "return": None,
     }
     return run

@@ -155,6 +155,14 @@ def test_a_failing_fold_is_tried_twice_and_reported(
     assert "36" in capsys.readouterr().out
 
 
+def test_evaluate_works_where_pydantic_is_imported(data: Path) -> None:
+    """cyclopts then validates every dataclass of a command by pydantic."""
+    pytest.importorskip("pydantic")
+    command = ["evaluate", "cnn", str(data), "--protocol", "subjects", "--folds", "2", "--width", "0.125"]
+    command += ["--epochs", "1", "--batch-size", "4", "--out", str(data.parent / "out")]
+    assert main(command) == 0
+
+
 def test_an_inner_fold_chooses_the_epoch(data: Path) -> None:
     evaluation = of(data, selection="inner")
     ended = evaluate(evaluation)
