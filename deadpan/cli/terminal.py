@@ -50,7 +50,14 @@ def _faces(faces: list[FaceResult], console: Console) -> Table:
             table.add_row(
                 f"  face {index}" if place == 0 else "", Text(name, style), bar, Text(f"{probability:.1%}", style)
             )
+        if face.marks:
+            table.add_row("", Text(_marks(face), "dim"))
     return table
+
+
+def _marks(face: FaceResult) -> str:
+    """Why the reading must not be trusted, as in "turned 55°, covered"."""
+    return ", ".join(f"turned {face.quality.turn:.0f}°" if mark == "turned" else mark for mark in face.marks)
 
 
 def print_models(console: Console) -> None:

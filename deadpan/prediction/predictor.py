@@ -11,11 +11,12 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 
 from deadpan.errors import DeadpanError
-from deadpan.faces.alignment import Alignment, alignment, centre, warp
+from deadpan.faces.alignment import Alignment, centre, warp
 from deadpan.faces.detection import CONFIDENCE, DEFAULT_DETECTOR, LONGEST_SIDE, WholePicture, make_detector
 from deadpan.faces.face import Detector, Face
 from deadpan.faces.landmarks import locate, locate_crop
 from deadpan.faces.photographs import Photograph, PhotographError, read_photograph
+from deadpan.faces.quality import SIDE, Quality, quality
 from deadpan.models import find, released
 from deadpan.onnx_runtime import Session, only_what_is_asked
 from deadpan.pixels import RGB, to_network, to_pixels
@@ -221,27 +222,27 @@ class Predictor:
         faces = self.detector(pixels)
         if len(faces) != 1:
             raise RestFaceError(f"the rest face must be a photograph of one person; found {len(faces)} faces")
-        return self._aligned(pixels, faces[0])
+        return self._aligned(pixels, faces[0])[0]
 
     def _results(self, photograph: RGB, faces: list[Face]) -> list[FaceResult]:
         if not faces:
             return []
-        aligned = np.stack([self._aligned(photograph, face) for face in faces])  # (N, S, S, 3)
-        found = self.predict_faces(aligned)
-        return [self._result(face, aligned[index], found, index) for index, face in enumerate(faces)]
+        seen, qualities = zip(*(self._aligned(photograph, face) for face in faces), strict=True)
+        found = self.predict_faces(np.stack(seen))  # (N, S, S, 3)
+        return [self._result(face, seen[i], qualities[i], found, i) for i, face in enumerate(faces)]
 
-    def _aligned(self, photograph: RGB, face: Face) -> RGB:
-        """The face as the model sees it, (S, S, 3)."""
+    def _aligned(self, photograph: RGB, face: Face) -> tuple[RGB, Quality]:
+        """The face as the model sees it, (S, S, 3), and how well it can be read."""
         size = self.image_size
-        if self.alignment == "five":
-            matrix = alignment(face.landmarks, size)
-        elif face.is_crop:
-            matrix = locate_crop(photograph, size).matrix
+        if face.is_crop:
+            located = locate_crop(photograph, size, self.alignment)
         else:
-            matrix = locate(photograph, face, size).matrix
-        return centre(warp(photograph, matrix, size), size)
+            located = locate(photograph, face, size, self.alignment)
+        aligned = centre(warp(photograph, located.matrix, size), size)
+        same = self.alignment == "mesh" and size == SIDE
+        return aligned, quality(photograph, located, size, aligned if same else None)
 
-    def _result(self, face: Face, aligned: RGB, found: Recognition, index: int) -> FaceResult:
+    def _result(self, face: Face, aligned: RGB, seen: Quality, found: Recognition, index: int) -> FaceResult:
         probabilities = found.probabilities[index]  # (K,)
         neutral = None if found.neutral is None else found.neutral[index]  # (S, S, 3)
         shown = {}
@@ -261,6 +262,7 @@ class Predictor:
             neutral=neutral,
             residue=None if residue_map is None else float(residue_map.mean()),
             residue_map=residue_map,
+            quality=seen,
             shown=shown,
         )
 

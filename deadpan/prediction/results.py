@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from deadpan.faces.quality import Quality
 from deadpan.pixels import RGB
 
 
@@ -31,11 +32,17 @@ class FaceResult:
     neutral: RGB | None  # (S, S, 3) the same person without expression; None where the model makes none
     residue: float | None  # mean of residue_map, 0..1; None where the model makes no neutral face
     residue_map: NDArray[np.float32] | None  # (S, S) absolute difference of aligned and neutral, 0..1
+    quality: Quality  # size, sharpness, turn and cover of the face
     shown: dict[str, Shown] = field(default_factory=dict)  # by caption; empty unless the Predictor was asked to show
 
     def __repr__(self) -> str:
         box = ", ".join(f"{value:.0f}" for value in self.box)
         return f"FaceResult({self.expression} {self.probabilities[self.expression]:.1%}, box ({box}))"
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """Why the expression must not be trusted: any of small, blurred, turned, covered, unclear."""
+        return self.quality.marks
 
     def as_json(self, shown: bool = False) -> dict[str, Any]:
         """Everything but the pixels, in plain types, on demand with what the model can show; see docs/output.md."""
@@ -52,6 +59,8 @@ class FaceResult:
             "expression": self.expression,
             "probabilities": {name: round(value, 6) for name, value in self.probabilities.items()},
             "residue": None if self.residue is None else round(self.residue, 6),
+            "quality": self.quality.as_json(),
+            "marks": list(self.marks),
             **({"shown": extra} if shown else {}),
         }
 

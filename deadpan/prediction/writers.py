@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from deadpan.faces.photographs import read_photograph
+from deadpan.faces.quality import Quality
 from deadpan.files import OutputError, growing, is_own_png, write_png
 from deadpan.outputs import check_file, check_folder, is_among, json_in_first_line
 from deadpan.prediction.results import PhotographResult
@@ -114,7 +115,7 @@ def _csv_text(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> str:
 
 def csv_columns(expressions: Sequence[str]) -> list[str]:
     """The header of the CSV table, the model's expressions in their order."""
-    return [*FACE_COLUMNS, *expressions, "residue", "error"]
+    return [*FACE_COLUMNS, *expressions, "residue", *Quality._fields, "marks", "error"]
 
 
 def _csv_rows(result: PhotographResult) -> list[dict[str, Any]]:
@@ -124,7 +125,8 @@ def _csv_rows(result: PhotographResult) -> list[dict[str, Any]]:
         facts = face.as_json()
         box = dict(zip(("left", "top", "right", "bottom"), facts["box"], strict=True))
         numbers = {key: facts[key] for key in ("score", "expression", "residue")}
-        rows.append({**start, "face": index, **box, **numbers, **facts["probabilities"]})
+        seen = {**facts["quality"], "marks": " ".join(face.marks)}
+        rows.append({**start, "face": index, **box, **numbers, **facts["probabilities"], **seen})
     return rows or [start]
 
 

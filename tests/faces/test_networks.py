@@ -31,7 +31,7 @@ def planes(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def test_every_network_has_a_card_and_a_licence() -> None:
     networks = sorted(path.stem for path in ASSETS.glob("*.onnx"))
-    assert networks == ["blazeface", "centerface", "face_mesh"]
+    assert networks == ["blazeface", "centerface", "cover", "face_mesh"]
     for name in networks:
         card = json.loads((ASSETS / f"{name}.json").read_text())
         assert card["sha256"] == hashlib.sha256((ASSETS / f"{name}.onnx").read_bytes()).hexdigest()

@@ -163,7 +163,8 @@ def test_json_line(predictor: Predictor, girl: Path) -> None:
     line = json.loads(json.dumps(result.as_json()))
     assert list(line) == ["path", "width", "height", "faces", "error"]
     (face,) = line["faces"]
-    assert list(face) == ["box", "score", "landmarks", "expression", "probabilities", "residue"]
+    keys = ["box", "score", "landmarks", "expression", "probabilities", "residue", "quality", "marks"]
+    assert list(face) == keys
     assert len(face["box"]) == 4 and np.shape(face["landmarks"]) == (5, 2)
     assert sum(face["probabilities"].values()) == pytest.approx(1, abs=1e-5)
     assert PhotographResult("x", error="gone").as_json() == {
