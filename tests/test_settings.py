@@ -112,3 +112,17 @@ def test_the_command_line_says_so_and_leaves_no_folder(
     said = capsys.readouterr().err
     assert text in said and said.count("\n") == 1
     assert not out.exists()
+
+
+@pytest.mark.parametrize("flags", [[], ["--width", "0.5"], ["--batch-size", "8"], ["--augment.flip", "0"]])
+def test_settings_left_out_are_their_defaults_where_pydantic_is_imported(
+    flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """cyclopts then validates the dataclasses of a command by pydantic, which takes None only if the type allows it."""
+    pytest.importorskip("pydantic")
+    missing = tmp_path / "people.parquet"
+    assert main(["train", "cnn", "--data", str(missing), "--out", str(tmp_path / "run"), *flags]) == 2
+    assert f"{missing} does not exist" in capsys.readouterr().err
+    (tmp_path / "file").write_text("")
+    assert main(["synthesize", str(tmp_path / "file")]) == 2
+    assert "the output must be a folder" in capsys.readouterr().err

@@ -133,7 +133,7 @@ def add_synthesis() -> None:
 
     run.__annotations__ = {
         "out": Annotated[Path, Parameter(help="Folder to write.")],
-        "config": Annotated[SynthesisConfig, Parameter(name="*")],
+        "config": Annotated[SynthesisConfig | None, Parameter(name="*")],
         "return": None,
     }
     if synthesize.default_command is None:

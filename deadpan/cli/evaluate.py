@@ -168,9 +168,9 @@ def evaluate_command(name: str) -> Callable[..., int]:
         "test": TEST,
         "robustness": ROBUSTNESS,
         "config": Annotated[
-            settings, Parameter(name="*", group=f"{name} settings", negative=None, negative_iterable=())
+            settings | None, Parameter(name="*", group=f"{name} settings", negative=None, negative_iterable=())
         ],
-        "training": Annotated[TrainingConfig, Parameter(name="*", group="Training settings")],
+        "training": Annotated[TrainingConfig | None, Parameter(name="*", group="Training settings")],
         "augment": Annotated[Augmentation | None, Parameter(group="Augmentation")],
         "return": int,
     }

@@ -115,9 +115,9 @@ def train_command(name: str) -> Callable[..., None]:
         "start": Annotated[Path | None, Parameter(help="Finished or stopped run whose weights to begin from.")],
         "resume": Annotated[bool, Parameter(help="Go on with a run that was stopped.")],
         "config": Annotated[
-            settings, Parameter(name="*", group=f"{name} settings", negative=None, negative_iterable=())
+            settings | None, Parameter(name="*", group=f"{name} settings", negative=None, negative_iterable=())
         ],
-        "training": Annotated[TrainingConfig, Parameter(name="*", group="Training settings")],
+        "training": Annotated[TrainingConfig | None, Parameter(name="*", group="Training settings")],
         "augment": Annotated[Augmentation | None, Parameter(group="Augmentation")],
         "return": None,
     }
