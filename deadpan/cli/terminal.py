@@ -126,12 +126,11 @@ def print_check(found: Check, console: Console) -> None:
     for line in found.lines:
         source = f" in {found.copy}" if found.copy else ""
         expected = "" if line.expected is None else f"expected {line.expected:,}{source}"
-        table.add_row(
-            Text(printable(line.what)), f"{line.found:,}", Text(expected, style="red" if line.differs else "dim")
-        )
+        style = "red" if line.differs else "dim"
+        table.add_row(Text(printable(line.what)), f"{line.found:,}", Text(printable(expected), style=style))
     console.print(table)
     for finding in found.findings:
-        console.print(Text(str(finding), style="dim" if finding.intended else "red"), soft_wrap=True)
+        console.print(Text(printable(finding), style="dim" if finding.intended else "red"), soft_wrap=True)
     if found.bad:
         console.print(Text(f"{len(found.bad):,} pictures that cannot be read", style="red"))
 

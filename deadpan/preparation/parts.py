@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from deadpan.datasets.sample import Sample
 from deadpan.files import OutputError, partial_path, replacing, write_json
 from deadpan.outputs import json_in
 from deadpan.preparation.contents import prepared_schema
@@ -27,16 +28,17 @@ ABOUT = "_about.json"
 class Parts:
     """The parts of the prepared file OUT, each there whole or not at all."""
 
-    def __init__(self, out: Path, about: dict[str, Any], chunks: Sequence[Sequence[str]]) -> None:
-        """Make the folder for these chunks of sample names, or go on in the one of the same preparation.
+    def __init__(self, out: Path, about: dict[str, Any], chunks: Sequence[Sequence[Sample]]) -> None:
+        """Make the folder for these chunks of samples, or go on in the one of the same preparation.
 
         OutputError where the folder is of another preparation.
         """
         self.folder = partial_path(out)
         self.total = len(chunks)
         self._schema = prepared_schema(about)
-        digest = hashlib.sha256("\0".join(chain.from_iterable(chunks)).encode("utf-8", "surrogateescape")).hexdigest()
-        recipe = {**about, "deadpan": __version__, "chunks": [len(names) for names in chunks], "names": digest}
+        facts = "\0".join(f"{each.name}\0{each.target}\0{each.subject}" for each in chain.from_iterable(chunks))
+        digest = hashlib.sha256(facts.encode("utf-8", "surrogateescape")).hexdigest()
+        recipe = {**about, "deadpan": __version__, "chunks": [len(chunk) for chunk in chunks], "samples": digest}
         if self.folder.exists():
             there = json_in(self.folder / ABOUT)
             if not isinstance(there, dict):

@@ -92,7 +92,7 @@ def prepare(
         "alignment": alignment,
     }
     chunks = list(_split(samples))
-    parts = Parts(out, about, [[sample.name for sample in chunk] for chunk in chunks])
+    parts = Parts(out, about, chunks)
     work = partial(_prepare_chunk, size=image_size, detector=detector, alignment=alignment)
     try:
         _prepare_missing(parts, chunks, work, workers or cores(), console or Console(stderr=True))

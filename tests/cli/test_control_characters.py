@@ -65,6 +65,10 @@ def test_data_commands(girl: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert main(["prepare", "folders", str(folder.parent), str(out), "--workers", "1", "--alignment", "five"]) == 1
     printed = capsys.readouterr()
     assert_harmless(printed.out + printed.err)
+    shutil.copy(folder / "girl.png", folder / f"{ODD}again.png")  # a finding that names the picture
+    assert main(["data", "check", "folders", str(folder.parent), "--pictures"]) == 1
+    printed = capsys.readouterr()
+    assert_harmless(printed.out + printed.err)
     assert main(["score", "derl", str(out)]) == 0
     printed = capsys.readouterr()
     assert_harmless(printed.out + printed.err)

@@ -148,6 +148,11 @@ def test_prepare_goes_on_where_it_stopped(
     other = subprocess.run([sys.executable, "-m", "deadpan", *arguments, "--image-size", "96"], capture_output=True)
     assert other.returncode == 2 and b"with another image_size" in other.stderr
     assert read_parts(out) == names
+    labels = table.read_text()
+    table.write_text(labels.replace("happiness", "fear"))  # the same names under other labels
+    other = subprocess.run([sys.executable, "-m", "deadpan", *arguments], capture_output=True)
+    assert other.returncode == 2 and b"with another samples" in other.stderr
+    table.write_text(labels)
     assert main(arguments) == 1  # `many` is one photograph under many names, which the report says
     assert main(["prepare", "csv", str(table), str(straight), "--detector", "none"]) == 1
     assert out.read_bytes() == straight.read_bytes()
