@@ -8,13 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from deadpan.files import OutputError, is_device
-
-PICTURES = (
-    *(".avif", ".bmp", ".gif", ".heic", ".heif", ".ico", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".mpo"),
-    *(".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
-)
-"""Endings of picture files, in small letters."""
+from deadpan.files import PICTURE_ENDINGS, OutputError, is_device
 
 LONGEST_LINE = 1 << 24
 """No first line that deadpan writes has as many bytes; the line of a file without line breaks ends there."""
@@ -36,7 +30,7 @@ def check_file(path: Path, option: str, own: Own, inputs: Iterable[str | Path] =
     check_parents(path)
     if is_among(path, inputs):
         raise OutputError(f"{path} is to be read, and {option} would replace it; {needs}")
-    if path.suffix.lower() in PICTURES:
+    if path.suffix.lower() in PICTURE_ENDINGS:
         raise OutputError(f"{path} has the name of a picture; {needs}")
     if path.exists() and path.stat().st_size and not own(path):
         raise OutputError(f"{path} was not written by this command, and {option} would replace it; {needs}")
@@ -47,7 +41,7 @@ def check_folder(path: Path, option: str) -> None:
     check_parents(path)
     if path.exists() and not path.is_dir():
         raise OutputError(f"{path} is a file; expected a directory to write into: {option} DIRECTORY")
-    if not path.exists() and path.suffix.lower() in PICTURES:
+    if not path.exists() and path.suffix.lower() in PICTURE_ENDINGS:
         raise OutputError(f"{path} has the name of a picture; expected a directory to write into: {option} DIRECTORY")
 
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from deadpan.faces.photographs import ENDINGS
+from deadpan.files import PICTURE_ENDINGS
 
-PICTURES = frozenset(ENDINGS)
+PICTURES = frozenset(PICTURE_ENDINGS)
 
 VIDEOS = frozenset(
     {

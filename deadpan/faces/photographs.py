@@ -26,12 +26,6 @@ MAX_PIXELS = 100_000_000
 # Named one by one: left to itself Pillow also tries EPS, which runs Ghostscript on the file.
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "MPO", "PPM", "JPEG2000", "TGA", "ICO", "HEIF")
 
-ENDINGS = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".heic", ".heif", ".hif", ".tif", ".tiff", ".gif"),
-    *(".bmp", ".mpo", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".tga", ".ico"),
-)
-"""Of the names of pictures in these formats, in small letters: what is read of a folder."""
-
 HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
 
 LFS_POINTER = "a Git LFS pointer in place of the file: fetch it by `git lfs pull`"

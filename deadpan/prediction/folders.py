@@ -7,8 +7,7 @@ from glob import glob, has_magic
 from pathlib import Path
 
 from deadpan.errors import DeadpanError
-from deadpan.faces.photographs import ENDINGS
-from deadpan.files import paths_of
+from deadpan.files import PICTURE_ENDINGS, paths_of
 
 
 class FolderError(DeadpanError):
@@ -42,5 +41,5 @@ def _pictures(place: str) -> list[str]:
 
 def _is_picture(path: Path) -> bool:
     name = path.name.lower()
-    is_one = path.suffix.lower() in ENDINGS and not name.startswith(".") and not name.endswith(".panel.png")
+    is_one = path.suffix.lower() in PICTURE_ENDINGS and not name.startswith(".") and not name.endswith(".panel.png")
     return is_one and path.is_file()

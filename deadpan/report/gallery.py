@@ -21,7 +21,7 @@ PER_PERSON = 2  # at most this many pictures of one person
 
 
 @dataclass(frozen=True)
-class Shown:
+class GalleryFace:
     """One picture of a gallery: its faces, each with a caption and as a data URI, and the prediction."""
 
     name: str
@@ -32,9 +32,9 @@ class Shown:
     tiles: tuple[tuple[str, str], ...]
 
 
-def gallery(answers: Answers, *, right: bool) -> list[Shown]:
+def gallery(answers: Answers, *, right: bool) -> list[GalleryFace]:
     """Up to MOST pictures that were predicted correctly, or wrongly."""
-    return [_shown(answers, row) for row in chosen(answers, right=right)]
+    return [_gallery_face(answers, row) for row in chosen(answers, right=right)]
 
 
 def chosen(answers: Answers, *, right: bool) -> list[int]:
@@ -62,7 +62,7 @@ def chosen(answers: Answers, *, right: bool) -> list[int]:
     return [row for _, _, row in sorted(taken)]
 
 
-def _shown(answers: Answers, row: int) -> Shown:
+def _gallery_face(answers: Answers, row: int) -> GalleryFace:
     classified = answers.classification
     image, answer = answers.images[row], int(classified.answer[row])
     tiles = [("image", image)]
@@ -72,7 +72,7 @@ def _shown(answers: Answers, row: int) -> Shown:
         tiles += [("neutral", made), ("residue", heat_map(residue, len(image)))]
     if answers.paired[row]:
         tiles.append(("true neutral", answers.true_neutral[row]))
-    return Shown(
+    return GalleryFace(
         name=str(answers.names[row]),
         person=str(answers.subjects[row]),
         truth=answers.expressions[int(classified.truth[row])],

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deadpan.synthetic.atlas import AXIS_Z, BOTTOM, HEIGHT, REACH, TOP, WIDTH, atlas_of
+from deadpan.synthetic.atlas import BOTTOM, HEIGHT, REACH, TOP, WIDTH, atlas_of
 from deadpan.synthetic.noise import smoothstep
 from deadpan.synthetic.rig import Array
 
@@ -107,8 +107,3 @@ def folded(maps: Array, depths: Array) -> Array:
         if depth > 0:
             height += depth * one
     return height
-
-
-TEXELS_PER_UNIT_DOWN = HEIGHT / (TOP - BOTTOM)
-
-TEXELS_PER_UNIT_ACROSS = WIDTH / (2 * REACH) / (1.4 - AXIS_Z)  # at the front of the face
