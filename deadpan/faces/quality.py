@@ -23,11 +23,11 @@ EYE_DISTANCE = float(STABLE_TEMPLATE[3, 0] - STABLE_TEMPLATE[0, 0])
 """How far apart the outer corners of the eyes lie in an aligned face, as a fraction of its side."""
 
 SMALL, BLURRED, TURNED, COVERED = 12.0, 0.5, 35.0, 0.1
-"""From where the released models read FER+ pictures clearly worse: see the table in docs/output.md."""
+"""Where the released models get clearly worse on FER+ pictures (benchmarks/quality.py; table in docs/output.md)."""
 
 LOST = (0.03, 0.31, 0.12)
-"""What a blur takes away: nothing left of a face blurred by 0.2 eye distances, the median of sharp studio portraits and
-news pictures, and how much more it is of sharp faces of fewer pixels, per logarithm of the enlargement."""
+"""Shares of small differences that a blur removes: from a face already blurred by 0.2 eye distances; from sharp
+portraits and news pictures (median); how much more from a sharp face of fewer pixels, per logarithm of enlargement."""
 
 PITCH = 1.35
 """The mesh is flatter than a face: of rendered people it shows 0.74 of a nod, and a shake of up to 45 degrees whole."""
