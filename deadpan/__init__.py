@@ -1,6 +1,6 @@
 """deadpan recognises facial expressions by removing them.
 
->>> predictor = deadpan.load("derl")
+>>> predictor = deadpan.load()
 >>> for face in predictor.predict("photograph.jpg"):
 ...     print(face.expression, face.probabilities)
 """
@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from deadpan.loading.augmentation import Augmentation
     from deadpan.method import Batch, Method, Prediction, Shown, Stage
     from deadpan.methods import METHODS
+    from deadpan.prediction.collected import Results
     from deadpan.prediction.panel import draw_panel
     from deadpan.prediction.predictor import Predictor, load
     from deadpan.prediction.results import FaceResult, PhotographResult
     from deadpan.preparation.prepare import prepare
     from deadpan.preparation.table import FaceTable, read_table
     from deadpan.release.export import export
+    from deadpan.release.standalone import export_standalone
     from deadpan.report.page import write_report
     from deadpan.synthetic.synthesize import SynthesisConfig, synthesize
     from deadpan.training.config import TrainingConfig
@@ -45,6 +47,7 @@ HOMES = {
     "FaceResult": "prediction.results",
     "PhotographResult": "prediction.results",
     "Predictor": "prediction.predictor",
+    "Results": "prediction.collected",
     "Sample": "datasets.sample",
     "__version__": "version",
     "draw_panel": "prediction.panel",
@@ -67,6 +70,7 @@ HOMES = {
     "compare": "comparison.compare",
     "evaluate": "evaluation.evaluate",
     "export": "release.export",
+    "export_standalone": "release.standalone",
     "prepare": "preparation.prepare",
     "read_answers": "evaluation.answers",
     "read_table": "preparation.table",
@@ -94,6 +98,7 @@ __all__ = [
     "PhotographResult",
     "Prediction",
     "Predictor",
+    "Results",
     "Sample",
     "Shown",
     "Stage",
@@ -104,6 +109,7 @@ __all__ = [
     "draw_panel",
     "evaluate",
     "export",
+    "export_standalone",
     "load",
     "prepare",
     "read_answers",

@@ -1,4 +1,4 @@
-"""`python -m deadpan`."""
+"""Runs the command line by `python -m deadpan`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The vocabulary: the eight expressions in their fixed order, and the check of a subset of them."""
+"""The eight expressions in their fixed order, and the check of a subset of them."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ EXPRESSIONS: tuple[str, ...] = (
 
 
 def check_expressions(names: Sequence[str]) -> tuple[str, ...]:
-    """Return `names` as a tuple, refusing unknown, repeated or wrongly ordered expressions (ValueError)."""
+    """Return `names` as a tuple; ValueError for unknown, repeated or wrongly ordered expressions, or fewer than two."""
     names = tuple(names)
     unknown = [name for name in names if name not in EXPRESSIONS]
     if unknown:
         raise ValueError(f"unknown expression {unknown[0]!r}; known are {', '.join(EXPRESSIONS)}")
     ordered = tuple(name for name in EXPRESSIONS if name in names)
     if names != ordered:
-        raise ValueError(f"expressions must stand once each, in the order {', '.join(ordered)}; got {', '.join(names)}")
+        raise ValueError(f"expressions must occur once, in the order {', '.join(ordered)}; got {', '.join(names)}")
     if len(names) < 2:
-        raise ValueError(f"at least two expressions are needed to tell them apart; got {', '.join(names) or 'none'}")
+        raise ValueError(f"expected at least two expressions; got {', '.join(names) or 'none'}")
     return names

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and devices and pipes, which are written to and never replaced."""
+"""Writes files atomically: a file is complete under its name, or does not exist. Devices and pipes are written to."""
 
 from __future__ import annotations
 
@@ -26,21 +26,28 @@ PICTURE_ENDINGS = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".heic", ".heif", ".hif", ".tif", ".tiff", ".gif"),
     *(".bmp", ".mpo", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".tga", ".ico"),
 )
-"""Endings of picture files, in small letters: what is read of a folder, and what no table or model may be called."""
+"""Endings of picture files, in lower case. Files with these endings are read as pictures, and no table or model may
+have one."""
+
+VIDEO_ENDINGS = (
+    *(".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".vob", ".wmv", ".flv"),
+    *(".3gp", ".ogv"),
+)
+"""Endings of video files, in small letters."""
 
 DESCRIPTORS = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-"""The errors of a disk that takes no more; Python does not say which file they came from."""
+"""The errors of a full or failing disk, in which Python does not name the file."""
 
 
 class OutputError(DeadpanError):
-    """An output that would destroy something, or that cannot be written; nothing has been touched."""
+    """An output that would overwrite another file, or that cannot be written; no file has been changed."""
 
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Let the error of a full disk name the file that was being written."""
+    """Add the name of the file to an error of a full disk."""
     try:
         yield
     except OSError as error:
@@ -51,10 +58,10 @@ def naming(path: Path) -> Iterator[None]:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a path to write; its file takes the place of `path` when the block ends without an error.
+    """Yield the path of a temporary file to write; it replaces `path` if the block ends without an error.
 
-    The file lies beside `path` under a name of its own. A link stays, and the file that it names is replaced. A
-    device or a pipe gets the bytes of the file.
+    The temporary file is in the folder of `path`. If `path` is a link, the file that it points to is replaced. If
+    `path` is a device or a pipe, the bytes of the file are written to it.
     """
     if is_device(path):
         with TemporaryDirectory(prefix="deadpan-") as directory:
@@ -75,11 +82,12 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def growing(path: Path, start: str = "") -> Iterator[Callable[[str], None]]:
-    """Yield a function that appends one record to NAME.partial, whole or not at all; the end renames it to NAME.
+def growing(path: Path, start: str = "", *, resume: bool = False) -> Iterator[Callable[[str], None]]:
+    """Yield a function that appends one complete record to NAME.partial, which becomes NAME when the block ends.
 
-    If the block ends by an error or an interruption, NAME.partial stays with its records; without any it is removed.
-    A device or a pipe gets each record at once. `start` is written before the first record.
+    If the block ends by an error or an interruption, NAME.partial keeps the records written so far; if there are none,
+    it is deleted. Records for a device or a pipe are written immediately. `start` is written before the first record.
+    With `resume` the new records follow those of an existing NAME.partial. Without it, OutputError if one exists.
     """
     if is_device(path):
         with naming(path), open_device(path) as device:
@@ -88,7 +96,13 @@ def growing(path: Path, start: str = "") -> Iterator[Callable[[str], None]]:
         return
     partial = partial_path(path)
     partial.parent.mkdir(parents=True, exist_ok=True)
-    records = 0
+
+    goes_on = resume and partial.exists() and partial.stat().st_size > 0
+    try:
+        file = partial.open("ab" if goes_on else "wb" if resume else "xb", buffering=0)
+    except FileExistsError as error:
+        raise OutputError(interrupted(partial)) from error
+    records = int(goes_on)
 
     def append(record: str) -> None:
         nonlocal records
@@ -96,14 +110,8 @@ def growing(path: Path, start: str = "") -> Iterator[Callable[[str], None]]:
         records += 1
 
     try:
-        file = partial.open("xb", buffering=0)
-    except FileExistsError as error:
-        raise OutputError(
-            f"{partial} holds the results of an interrupted run; move it away or delete it, then start again"
-        ) from error
-    try:
         with naming(partial), file:
-            _append(file, start)
+            _append(file, "" if goes_on else start)
             yield append
         take_place(partial, path)
     except BaseException:
@@ -112,8 +120,13 @@ def growing(path: Path, start: str = "") -> Iterator[Callable[[str], None]]:
         raise
 
 
+def interrupted(partial: Path) -> str:
+    """The message for a run that would overwrite the results of an interrupted one."""
+    return f"{partial} holds the results of an interrupted run; move or delete it, then start again"
+
+
 def take_place(written: Path, path: Path) -> None:
-    """Move a file to `path`, or to where the link `path` leads, with the permissions of the file that it replaces."""
+    """Move a file to `path`, or to the target of the link `path`, with the permissions of the file that it replaces."""
     place = Path(os.path.realpath(path))
     if place.exists():
         shutil.copymode(place, written)
@@ -121,7 +134,7 @@ def take_place(written: Path, path: Path) -> None:
 
 
 def _append(file: IO[bytes], record: str) -> None:
-    """Write a record; on an error or an interruption a regular file loses what was written of it."""
+    """Write a record; after an error or an interruption, an incomplete record is removed from a regular file."""
     data = record.encode("utf-8", "surrogateescape")
     end = file.tell() if file.seekable() else None
     try:
@@ -129,13 +142,13 @@ def _append(file: IO[bytes], record: str) -> None:
             data = data[file.write(data) :]
     except BaseException:
         if end is not None:
-            with suppress(OSError):  # a device cannot be cut
+            with suppress(OSError):  # a device cannot be truncated
                 file.truncate(end)
         raise
 
 
 def partial_path(path: Path) -> Path:
-    """Where `growing` keeps a file until it is complete."""
+    """The path that `growing` writes to until the file is complete."""
     path = Path(os.path.realpath(path))
     return path.with_name(path.name + ".partial")
 
@@ -146,7 +159,7 @@ def is_device(path: Path) -> bool:
 
 
 def open_device(path: Path) -> IO[bytes]:
-    """Open a device or a pipe for writing, unbuffered; a descriptor of this process goes on where it stands."""
+    """Open a device or a pipe for writing, unbuffered; a descriptor of this process keeps its position."""
     descriptor = _descriptor(path)
     if descriptor is None:
         return path.open("wb", buffering=0)
@@ -161,12 +174,12 @@ def _descriptor(path: Path) -> int | None:
 
 
 def paths_of(given: str | Path | Iterable[str | Path]) -> list[str]:
-    """Paths as a list; one given alone is one path, not its letters."""
+    """One path, or several, as a list of strings."""
     return [str(path) for path in ([given] if isinstance(given, (str, Path)) else given)]
 
 
 def folder(path: str | Path) -> Path:
-    """The directory `path`, created where it does not exist; OutputError where a file is in the way."""
+    """The directory `path`, which is created if it does not exist; OutputError if it is a file."""
     path = Path(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -176,7 +189,7 @@ def folder(path: str | Path) -> Path:
 
 
 def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
-    """Write (H, W, 3) uint8 RGB as a PNG that says that deadpan wrote it."""
+    """Write (H, W, 3) uint8 RGB as a PNG whose metadata names deadpan as the software."""
     mark = PngInfo()
     mark.add_text("Software", "deadpan")
     with replacing(path) as temporary:
@@ -192,7 +205,13 @@ def is_own_png(path: Path) -> bool:
         return False
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text, atomically."""
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
 def write_json(path: Path, facts: Any) -> None:
-    """Write JSON, atomically."""
+    """Write `facts` to a JSON file, atomically."""
     with replacing(path) as partial:
         partial.write_text(json.dumps(facts, indent=1) + "\n")

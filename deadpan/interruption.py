@@ -1,4 +1,4 @@
-"""Ctrl-C, a request to end (SIGTERM) and a full disk: work stops in order and says what is kept."""
+"""Handles interruptions (Ctrl-C, SIGTERM) and a full disk: work stops, and a message says which results are kept."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from deadpan.printable import printable
 
 
 class Terminated(KeyboardInterrupt):
-    """The process was asked to end by a signal other than Ctrl-C's; `code` is the exit code that says by which."""
+    """The process received a signal to terminate; `code` is its exit code, 128 plus the signal's number."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -22,9 +22,9 @@ class Terminated(KeyboardInterrupt):
 
 @contextmanager
 def ending_in_order() -> Iterator[None]:
-    """Inside, SIGTERM and a closed terminal raise Terminated, as Ctrl-C raises KeyboardInterrupt.
+    """Raise Terminated inside the block on SIGTERM and when the terminal is closed.
 
-    A signal that the process was started to ignore (nohup) stays ignored.
+    Signals that the process was started to ignore (nohup) are still ignored.
     """
 
     def end(number: int, _: FrameType | None) -> None:
@@ -45,19 +45,19 @@ def ending_in_order() -> Iterator[None]:
 
 
 def ignore_ctrl_c() -> None:
-    """Leave Ctrl-C, which a terminal sends to every process, to the process that started this worker."""
+    """Ignore Ctrl-C in a worker: a terminal sends it to every process, and the parent process ends its workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextmanager
 def telling_what_is_kept(text: Callable[[], str]) -> Iterator[None]:
-    """Print `text()` on standard error where the block ends by an interruption or because a file cannot be written.
+    """Print `text()` on standard error if the block ends by an interruption or because a file cannot be written.
 
-    An empty text says that there is nothing to tell.
+    An empty text is not printed.
     """
     try:
         yield
-    except BrokenPipeError:  # the reader of the output has seen enough
+    except BrokenPipeError:  # the program that reads the output has ended
         raise
     except (KeyboardInterrupt, OSError):
         if told := text():

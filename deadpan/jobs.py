@@ -1,12 +1,14 @@
-"""Counts the usable cores, and runs folds in turn, in processes or on a Ray cluster; a failed fold is tried twice."""
+"""Counts the usable cores, connects to a Ray cluster, and runs folds: in turn, in processes or on the cluster."""
 
 from __future__ import annotations
 
+import logging
 import math
 import multiprocessing
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
@@ -19,8 +21,15 @@ Work = Callable[[int], None]
 
 ATTEMPTS = 2
 
+POLL = 0.2
+"""Seconds after which a thread that waits for a cluster looks whether it should stop."""
+
 IGNORE_CTRL_C = (signal.SIGINT, signal.SIG_IGN)
-"""A terminal sends Ctrl-C to every process; the one that started the others ends them."""
+"""Arguments of signal.signal for workers: a terminal sends Ctrl-C to every process, and the parent ends its workers."""
+
+
+class Stopped(Exception):
+    """Raised in a thread whose results are no longer wanted."""
 
 
 def cores(root: Path = Path("/")) -> int:
@@ -76,10 +85,11 @@ def run_folds(
     if ray is None and jobs == 1:
         yield from ((index, attempt(work, index)) for index in indices)
     elif ray is None:
-        yield from _threads(lambda index: _in_process(work, index), indices, jobs)
+        yield from _threads(lambda index, _: _in_process(work, index), indices, jobs)
     else:
-        with _cluster(ray, gpu) as call:
-            yield from _threads(lambda index: call(work, index), indices, len(indices))
+        with connected(ray) as cluster:
+            call = cluster.task(_call, gpus=1 if gpu and cluster.count("GPU") else 0)
+            yield from _threads(lambda index, go_on: call(go_on, work, index), indices, len(indices))
 
 
 def attempt(work: Work, index: int) -> str | None:
@@ -95,14 +105,23 @@ def attempt(work: Work, index: int) -> str | None:
     return text
 
 
-def _threads(work: Work, indices: Sequence[int], width: int) -> Iterator[tuple[int, str | None]]:
-    """Run folds concurrently; one thread waits for each running fold, and an interruption ends all their processes."""
+def _threads(
+    work: Callable[[int, Callable[[], None]], None], indices: Sequence[int], width: int
+) -> Iterator[tuple[int, str | None]]:
+    """Run folds concurrently; one thread waits for each running fold, and an interruption ends all their processes.
+
+    `work` gets the index and a function that raises Stopped after an interruption.
+    """
     pool = ThreadPoolExecutor(max(1, width))
     stopped = Event()
 
+    def go_on() -> None:
+        if stopped.is_set():
+            raise Stopped
+
     def unless_stopped(index: int) -> None:
-        if not stopped.is_set():
-            work(index)
+        go_on()
+        work(index, go_on)
 
     waiting = {pool.submit(attempt, unless_stopped, index): index for index in indices}
     try:
@@ -131,9 +150,53 @@ def _call(work: Work, index: int) -> None:
     work(index)
 
 
+class WorkerLost(Exception):
+    """A process of a Ray cluster that ended before it had done its work."""
+
+
+class Cluster:
+    """A connection to a Ray cluster."""
+
+    def __init__(self, ray: Any) -> None:
+        self._ray = ray
+
+    def count(self, resource: str) -> int:
+        """How many "CPU" or "GPU" the cluster has."""
+        return int(self._ray.cluster_resources().get(resource, 0))
+
+    def task(self, function: Callable[..., Any], *, gpus: int = 0, retries: int = 0) -> Callable[..., Any]:
+        """Return a function that calls `function` in a process of the cluster, with one CPU, and returns its result.
+
+        Its first argument is a function that it calls while it waits; an error of that function stops the process. The
+        other arguments go to `function`. A process that ends early is started again up to `retries` times, and then
+        WorkerLost is raised. An error of `function` is raised as it is.
+        """
+        ray = self._ray
+        remote = ray.remote(function).options(num_cpus=1, num_gpus=gpus, max_retries=retries)
+
+        def call(go_on: Callable[[], None], *arguments: Any) -> Any:
+            reference = remote.remote(*arguments)
+            try:
+                while not ray.wait([reference], timeout=POLL)[0]:
+                    go_on()
+                return ray.get(reference)
+            except ray.exceptions.RayTaskError as error:
+                raise error.cause from error
+            except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:
+                raise WorkerLost(" ".join(str(error).split())) from error
+            except BaseException:
+                ray.cancel(reference, force=True)
+                raise
+
+        return call
+
+
 @contextmanager
-def _cluster(address: str, gpu: bool) -> Iterator[Callable[[Work, int], Any]]:
-    """Connect to a Ray cluster or start one on this machine, and yield the function that runs work there."""
+def connected(address: str) -> Iterator[Cluster]:
+    """Connect to a Ray cluster; "local" starts one on this machine, which ends with the block.
+
+    ValueError if Ray is not installed or no cluster answers at `address`.
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reports its use over the network unless told not to
     try:
         import ray
@@ -142,14 +205,31 @@ def _cluster(address: str, gpu: bool) -> Iterator[Callable[[Work, int], Any]]:
     own = not ray.is_initialized()
     check_reachable(address)
     if own:
-        ray.init(address=address, include_dashboard=False if address == "local" else None, log_to_driver=False)
-    gpus = 1 if gpu and ray.cluster_resources().get("GPU") else 0  # type: ignore[no-untyped-call]
-    task = ray.remote(_call).options(num_cpus=1, num_gpus=gpus, max_retries=0)
+        here: dict[str, Any] = {"include_dashboard": False, "num_cpus": cores()} if address == "local" else {}
+        try:
+            with _same_signals():
+                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **here)
+        except ConnectionError as error:
+            advice = (
+                "if the cluster was started with a token, set RAY_AUTH_MODE=token, or give --ray auto on its machines"
+            )
+            raise ValueError(f"cannot connect to the Ray cluster at {address}: {error}; {advice}") from error
     try:
-        yield lambda work, index: ray.get(task.remote(work, index))
+        yield Cluster(ray)
     finally:
         if own:
             ray.shutdown()
+
+
+@contextmanager
+def _same_signals() -> Iterator[None]:
+    """Restore the handler of SIGTERM: Ray's own ends the process without saying which results are kept."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread() and before is not None:
+            signal.signal(signal.SIGTERM, before)
 
 
 def check_reachable(address: str) -> None:

@@ -1,9 +1,10 @@
-"""Refuse an output that would destroy a picture, an input, or a file that deadpan did not write."""
+"""Checks that an output does not overwrite a picture, an input, or a file that deadpan did not write."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,20 @@ from typing import Any
 from deadpan.files import PICTURE_ENDINGS, OutputError, is_device
 
 LONGEST_LINE = 1 << 24
-"""No first line that deadpan writes has as many bytes; the line of a file without line breaks ends there."""
+"""Greatest number of bytes read as a first line. Those that deadpan writes are shorter; other files may have no line
+breaks."""
+
+ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:[/\\\\]")
+"""The start of an address as Path shortens it: s3:/bucket. A Windows drive is a single letter."""
 
 Own = Callable[[Path], bool]
-"""Whether deadpan wrote a file; asked only of files that exist and hold something."""
+"""A function that says whether deadpan wrote a file; it is called only for files that exist and are not empty."""
 
 
 def check_file(path: Path, option: str, own: Own, inputs: Iterable[str | Path] = (), expected: str = "") -> None:
-    """Refuse (OutputError) to write the file `path`, named by `option`, where that would destroy something.
+    """Raise OutputError if writing the file `path` would overwrite an input or a file that deadpan did not write.
 
-    A device or a pipe may always be written. `expected` says what the option takes.
+    Devices and pipes are always allowed. The error names `option`, and says that it needs `expected`.
     """
     needs = f"{option} needs {expected or 'the name of a file to write'}"
     if is_device(path):
@@ -29,15 +34,15 @@ def check_file(path: Path, option: str, own: Own, inputs: Iterable[str | Path] =
         raise OutputError(f"{path} is a directory; {needs}")
     check_parents(path)
     if is_among(path, inputs):
-        raise OutputError(f"{path} is to be read, and {option} would replace it; {needs}")
+        raise OutputError(f"{path} is an input, and {option} would overwrite it; {needs}")
     if path.suffix.lower() in PICTURE_ENDINGS:
         raise OutputError(f"{path} has the name of a picture; {needs}")
     if path.exists() and path.stat().st_size and not own(path):
-        raise OutputError(f"{path} was not written by this command, and {option} would replace it; {needs}")
+        raise OutputError(f"{path} was not written by this command, and {option} would overwrite it; {needs}")
 
 
 def check_folder(path: Path, option: str) -> None:
-    """Refuse (OutputError) a folder to write into that is a file, or that has the name of a picture."""
+    """Raise OutputError if an output folder is a file, or does not exist and has the name of a picture."""
     check_parents(path)
     if path.exists() and not path.is_dir():
         raise OutputError(f"{path} is a file; expected a directory to write into: {option} DIRECTORY")
@@ -46,7 +51,9 @@ def check_folder(path: Path, option: str) -> None:
 
 
 def check_parents(path: Path) -> None:
-    """Refuse (OutputError) a path that leads through a file."""
+    """Raise OutputError if a parent of the path is a file, or if the path is an address such as s3://bucket/x.csv."""
+    if ADDRESS.match(str(path)):
+        raise OutputError(f"{path} is an address; expected a path on this machine")
     for parent in path.parents:
         if parent.exists():
             if not parent.is_dir():
@@ -55,7 +62,7 @@ def check_parents(path: Path) -> None:
 
 
 def is_among(path: Path, inputs: Iterable[str | Path]) -> bool:
-    """Whether `path` is one of the files, under any name; an input may end with @SPLIT."""
+    """Whether `path` is one of the input files, also through a link; an input may end with @SPLIT."""
     files = [Path(name) for each in inputs for name in (str(each), str(each).rpartition("@")[0]) if name]
     if not path.exists():
         return os.path.realpath(path) in map(os.path.realpath, files)
@@ -64,12 +71,12 @@ def is_among(path: Path, inputs: Iterable[str | Path]) -> bool:
 
 
 def json_in(path: Path) -> Any:
-    """The value in a JSON file; None where the file holds no JSON."""
+    """The value in a JSON file; None if the file is not JSON."""
     return _parsed(path, -1)
 
 
 def json_in_first_line(path: Path) -> Any:
-    """The value in the first line of a file of JSON lines; None where that is no JSON."""
+    """The value in the first line of a file of JSON lines; None if that line is not JSON."""
     return _parsed(path, LONGEST_LINE)
 
 

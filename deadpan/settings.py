@@ -1,4 +1,4 @@
-"""The range that each numeric setting must lie in, checked where the settings are made."""
+"""The ranges of numeric settings, which are checked when a dataclass of settings is created."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from deadpan.errors import DeadpanError
 
 
 class SettingError(DeadpanError):
-    """A setting out of its range; the text names the range."""
+    """A setting out of its range; the text gives the range and the value."""
 
 
 @dataclass(frozen=True)
 class Range:
-    """Finite numbers from `least` to `most`; with `above` and `below` without these ends themselves."""
+    """Finite numbers from `least` to `most`; `above` excludes `least` itself, and `below` excludes `most`."""
 
     least: float = -math.inf
     most: float = math.inf
@@ -40,11 +40,11 @@ COUNT = Range(1)
 SHARE = Range(0, 1)
 
 METHOD_RANGES = {"image_size": COUNT, "width": POSITIVE, "code": COUNT, "dropout": Range(0, 1, below=True)}
-"""Of the settings of methods; a learning rate is positive, every other number is at least 0."""
+"""Ranges of the methods' settings by name. All other learning rates are positive, all other numbers at least 0."""
 
 
 def check_ranges(settings: Any, **ranges: Range) -> None:
-    """Refuse (SettingError) settings of which a named one is out of its range; of a tuple every number is checked."""
+    """Raise SettingError if a named setting is out of its range; every number of a tuple is checked."""
     for name, allowed in ranges.items():
         value = getattr(settings, name)
         for number in value if isinstance(value, tuple) else (value,):
@@ -53,14 +53,14 @@ def check_ranges(settings: Any, **ranges: Range) -> None:
 
 
 def check_epochs(settings: Any, *names: str) -> None:
-    """Refuse (SettingError) epochs below 0, and settings by which nothing is trained."""
+    """Raise SettingError if a number of epochs is negative, or if all of them are 0."""
     check_ranges(settings, **dict.fromkeys(names, NOT_NEGATIVE))
     if not any(getattr(settings, name) for name in names):
-        raise SettingError(f"{' or '.join(names)} must be at least 1: with 0 everywhere nothing is trained")
+        raise SettingError(f"{' or '.join(names)} must be at least 1: if all are 0, nothing is trained")
 
 
 def check_method_settings(config: Any) -> None:
-    """Refuse (SettingError) settings of a method that no network can have: the __post_init__ of every Config."""
+    """Raise SettingError if a setting of a method is out of its range; every Config calls it in __post_init__."""
     values = {field.name: getattr(config, field.name) for field in fields(config)}
     numbers = [name for name, value in values.items() if isinstance(value, int | float) and not isinstance(value, bool)]
     check_epochs(config, *(name for name in numbers if name.endswith("epochs")))

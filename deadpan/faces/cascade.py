@@ -1,7 +1,7 @@
-"""The default detector: a small picture first, larger ones only when they are needed, then the face mesh.
+"""The default detector: searches a small picture first and larger ones only when needed, then reads the face mesh.
 
-CenterFace (or BlazeFace) says where a face may be. The face mesh gives its landmarks, drops what is no face, and says
-which way the face is turned. All figures are of benchmarks/detection.py, see docs/detection.md.
+CenterFace (or BlazeFace) proposes candidates. The face mesh gives the landmarks and the roll angle of each candidate
+and rejects those that are not faces. All figures were measured by benchmarks/detection.py; see docs/detection.md.
 """
 
 from __future__ import annotations
@@ -28,48 +28,56 @@ from deadpan.faces.photographs import check_photograph
 from deadpan.pixels import RGB
 
 SIDES = (160, 320, 640)
-"""Longer sides of the pictures that CenterFace searches up to the largest allowed: 5, 16 and 62 ms on one thread."""
+"""Longer sides of the scaled pictures that CenterFace searches in turn: 5, 16 and 62 ms on one thread."""
 
 LARGE = 56
-"""A face is large in a picture that was searched when its box has this many pixels; the search then ends.
+"""The search ends when the box of every face found has at least this many pixels in the scaled picture.
 
-CenterFace finds nearly every face whose box has 38 pixels or more. So when all that were found have 56, it has missed
-none but those less than two thirds as large as the smallest one found. Where even the largest picture shows smaller
-ones, it is searched once more at twice the size: of 400 faces of 25 pixels 141 were found without that, 400 with it.
+CenterFace finds nearly every face whose box has 38 pixels or more. If all boxes found have 56, the faces it missed are
+less than two thirds as large as the smallest one found. If the largest picture still shows smaller boxes, a picture of
+twice its size is searched too: this found 400 of 400 faces of 25 pixels, where 141 were found without it.
 """
 
 CERTAIN = 10.0
-"""Presence (a logit) from which a face is taken to be upright in the mesh's square; below it all four ways are tried.
+"""Presence (a logit) from which a face is taken to be upright in its square; below it all four rotations are tried.
 
-Of upright faces 97 % lie above it. Upside down the mesh answers 8 at most, on its side 0 at most.
+Of upright faces 97 % have a higher presence. Faces upside down have 8 at most, faces on their side 0 at most.
 """
 
 PRESENT = 0.0
-"""Least presence of a face. The least of 738 real ones was 3.4; of what is no face the highest was -5.1."""
+"""Least presence of a face. The lowest of 738 real faces was 3.4; the highest of candidates without a face was -5.1."""
 
 RIGHT_ANGLE = math.pi / 2
 ROLL_OFF, PLACE_OFF, SIZE_OFF = math.radians(15), 0.1, 0.25
-"""How far the mesh may be from the middle of its square before it is read again, in the square it asks for."""
+"""Differences in roll, centre (shares of the side) and size (logarithm) between the square that was read and the square
+that fits the mesh. Beyond any of them the mesh is read again, in the square that fits."""
 
 TILE, OVERLAP, CUT = 1280, 160, 4
-"""Parts of a photograph at full size: a face smaller than OVERLAP lies whole, CUT pixels from an edge, in one."""
+"""Side and overlap of the tiles in which a large picture is searched, in pixels. A face smaller than OVERLAP lies
+completely, at least CUT pixels from the tile's edge, in one of them."""
 
 
 class Cascade:
-    """Finds faces of any size and turn; `search` is find_centerface or find_blazeface."""
+    """Finds faces of any size and rotation in the picture plane; `search` is find_centerface or find_blazeface."""
 
     def __init__(self, search: Network, longest_side: int | None, confidence: float) -> None:
-        """`longest_side` is the largest picture that is searched; None looks for small faces at full size too."""
+        """Search pictures of up to `longest_side` pixels; None searches the full size too, to find small faces.
+
+        `confidence`, in 0..1, is the least score of a candidate.
+        """
         self.search = search
         self.longest_side = longest_side
         self.confidence = confidence
 
     def __call__(self, photograph: RGB) -> list[Face]:
-        """Find the faces of an (H, W, 3) uint8 RGB photograph, sorted by their left edge."""
+        """Find the faces of an (H, W, 3) uint8 RGB photograph, sorted by their left edge.
+
+        Raises PhotographError for another array.
+        """
         check_photograph(photograph)
         faces = self._find(photograph)
         turn = _main_turn(faces) if faces else self._turn_of_missed(photograph)
-        # In a turned photograph not every face is found, and so it is searched once more, upright.
+        # Some faces of a rotated photograph are missed, so that it is turned upright and searched again.
         if turn:
             upright = np.ascontiguousarray(np.rot90(photograph, turn))
             again = [_turned_back(face, turn, photograph) for face in self._find(upright)]
@@ -78,7 +86,7 @@ class Cascade:
         return in_reading_order(faces)
 
     def _find(self, photograph: RGB) -> list[Face]:
-        """The faces of a photograph that is upright, though single faces may be turned."""
+        """Find the faces of an upright photograph, in which single faces may be rotated."""
         faces = self._read(photograph, self._candidates(photograph))
         if not faces and self.search is not find_blazeface:  # BlazeFace finds tilted faces that CenterFace misses
             faces = self._read(photograph, _look(find_blazeface, photograph, BLAZEFACE_SIDE, self.confidence))
@@ -108,7 +116,7 @@ class Cascade:
         return faces
 
     def _turn_of_missed(self, photograph: RGB) -> int:
-        """Quarter turns, anticlockwise, that show a face in a photograph in which none was found; 0 for none."""
+        """Quarter turns, anticlockwise, after which BlazeFace finds a face in the photograph; 0 if it finds none."""
         small, _ = scaled_to(photograph, min(4 * BLAZEFACE_SIDE, max(photograph.shape[:2])))
         for turn in (1, 3, 2):
             turned = np.ascontiguousarray(np.rot90(small, turn))
@@ -119,7 +127,7 @@ class Cascade:
 
 
 def _look(search: Network, photograph: RGB, side: int, confidence: float) -> Candidates:
-    """What the network finds in the photograph scaled down to `side`; beyond TILE pixels in parts, to save memory."""
+    """Search the photograph scaled to `side` pixels, in tiles if the scaled picture is larger than TILE (memory)."""
     small, factor = scaled_to(photograph, side)
     height, width = small.shape[:2]
     found = []
@@ -139,7 +147,7 @@ def _starts(length: int) -> range:
 
 
 def _read_any_turn(photograph: RGB, square: Floats) -> Mesh:
-    """The mesh in a square whose roll may be wrong, read again where the first reading shows a better square."""
+    """Read the mesh in a square whose roll may be wrong, and again if the first mesh suggests a better square."""
     mesh = read_mesh(photograph, square)
     if mesh.presence < CERTAIN:
         turned = [square + np.array([0, 0, 0, quarter * RIGHT_ANGLE]) for quarter in (1, 2, 3)]
@@ -166,7 +174,7 @@ def _face(box: Floats, score: float, mesh: Mesh, photograph: RGB) -> Face:
 
 
 def _main_turn(faces: list[Face]) -> int:
-    """Quarter turns, anticlockwise, that put most of the area of the faces upright."""
+    """Quarter turns, anticlockwise, after which most of the area of the faces is upright."""
     areas = np.zeros(4)
     for face in faces:
         left, top, right, bottom = face.box
@@ -175,11 +183,11 @@ def _main_turn(faces: list[Face]) -> int:
 
 
 def _turned_back(face: Face, turn: int, photograph: RGB) -> Face:
-    """A face found after `turn` quarter turns anticlockwise, in pixels of the photograph as it is shown."""
+    """A face found after `turn` quarter turns anticlockwise, moved back to pixels of the original photograph."""
     height, width = photograph.shape[:2]
 
     def back(points: NDArray[np.floating[Any]], last: int) -> Floats:
-        """`last` is 1 for points on pixel centres, 0 for edges."""
+        """Turn points back; `last` is 1 for points on pixel centres, 0 for points on pixel edges."""
         x, y = points[:, 0], points[:, 1]
         shown = {1: (width - last - y, x), 2: (width - last - x, height - last - y), 3: (y, height - last - x)}[turn]
         return np.column_stack([*shown, *points.T[2:]])

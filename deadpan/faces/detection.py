@@ -1,4 +1,4 @@
-"""Photograph -> faces with five landmarks, by any of several detectors; their own types stop here."""
+"""Photograph -> faces with five landmarks, by any of several detectors, all of which return the same type, Face."""
 
 from __future__ import annotations
 
@@ -19,39 +19,39 @@ from deadpan.pixels import RGB
 DEFAULT_DETECTOR = "centerface"
 
 CONFIDENCE = 0.5
-"""Least score of a detected face. Of 738 faces (old prints, studio portraits, news pictures) the lowest score was .62;
-739 pictures whose face was painted over gave three boxes from .5 up, all of which the face mesh refused."""
+"""Least score of a detected face. The lowest score of 738 faces (old prints, studio portraits, news pictures) was 0.62.
+In 739 pictures whose face was painted over, three boxes reached 0.5; the face mesh rejected all three."""
 
 LONGEST_SIDE = 640
-"""Photographs are scaled down to at most this many pixels for detection, never up."""
+"""Photographs with a longer side than this, in pixels, are scaled down for detection."""
 
 MAX_SIDE = 16_000
 
 YUNET_TEMPLATE: NDArray[np.float64] = np.array(
     [[0.301, 0.3666], [0.699, 0.3666], [0.5, 0.603], [0.340, 0.768], [0.660, 0.768]]
 )
-"""Where YuNet's points lie in an aligned face, as TEMPLATE says of the others: the median of libfacedetection's, which
-is the same network, on 1,452 FER+ crops, made symmetric."""
+"""Positions of YuNet's landmarks in an aligned face, in the units of TEMPLATE: the medians over 1,452 FER+ crops, made
+symmetric. They were measured with libfacedetection, which contains the same network."""
 
 
 class FaceDetectorYN:
     """OpenCV's FaceDetectorYN with the user's own model file (YuNet's .onnx).
 
-    Its points lie elsewhere in the face than the mesh's by a constant, which is taken out.
+    YuNet's landmarks differ from those of the face mesh by a constant offset, which is subtracted.
     """
 
     def __init__(
         self, model: str | Path, longest_side: int | None = LONGEST_SIDE, confidence: float = CONFIDENCE
     ) -> None:
-        """Load the model file; ValueError when it is missing or OpenCV cannot use it."""
+        """Load the model file; ValueError if it is missing or OpenCV cannot use it, or if an option is out of range."""
         _check_options(longest_side, confidence)
         if not Path(model).is_file():
             raise ValueError(f"{model}: no such detector model; expected a YuNet .onnx file")
         self.longest_side = longest_side
-        self._one_at_a_time = threading.Lock()  # it keeps the size of the picture that it is to read next
+        self._one_at_a_time = threading.Lock()  # OpenCV's detector stores the size of the picture it reads next
         try:
             self._detector = cv2.FaceDetectorYN.create(str(model), "", (320, 320), confidence)
-            self._raw(np.zeros((320, 320, 3), dtype=np.uint8))  # a foreign network only fails when it runs
+            self._raw(np.zeros((320, 320, 3), dtype=np.uint8))  # another network fails only when it runs
         except cv2.error as error:
             raise ValueError(
                 f"{model}: OpenCV cannot use it as a face detector; expected a YuNet .onnx file"
@@ -64,7 +64,10 @@ class FaceDetectorYN:
         return np.zeros((0, 15)) if rows is None else np.asarray(rows, dtype=np.float64)
 
     def __call__(self, photograph: RGB) -> list[Face]:
-        """Find the faces of an (H, W, 3) uint8 RGB photograph, sorted by their left edge."""
+        """Find the faces of an (H, W, 3) uint8 RGB photograph, sorted by their left edge.
+
+        Raises PhotographError for another array.
+        """
         picture, scale = _scaled(photograph, self.longest_side)
         rows = self._raw(np.ascontiguousarray(picture[..., ::-1]))
         rows = rows[[np.ptp(row[4:14].reshape(5, 2), axis=0).min() > 0 for row in rows]]
@@ -72,12 +75,15 @@ class FaceDetectorYN:
 
 
 class WholePicture:
-    """For pictures that are face crops already: the one face is the whole picture, and `align` equals `align_crop`."""
+    """A detector for pictures that are already face crops: it returns the whole picture as one face.
+
+    `align` with that face's landmarks gives the same result as `align_crop`.
+    """
 
     def __call__(self, photograph: RGB) -> list[Face]:
-        """One face of score 1 whose landmarks are TEMPLATE laid onto the picture."""
+        """One face of score 1 whose landmarks are those of TEMPLATE, scaled to the picture."""
         height, width = photograph.shape[:2]
-        size = 64  # any: the landmarks in the picture do not depend on it
+        size = 64  # any size gives the same landmarks
         matrix = crop_alignment(height, width, size)
         target = TEMPLATE * size + (margin_size(size) - size) // 2 - 0.5
         landmarks = (target - matrix[:, 2]) / matrix[0, 0]
@@ -87,11 +93,13 @@ class WholePicture:
 def make_detector(
     name: str | Path = DEFAULT_DETECTOR, longest_side: int | None = LONGEST_SIDE, confidence: float = CONFIDENCE
 ) -> Detector:
-    """The detector of that name.
+    """Build a face detector by name, or from the path of a YuNet .onnx file.
 
-    "centerface" finds faces of any size; "blazeface" finds large ones and was trained on nothing but Google's own
-    pictures; "none" is for pictures that are crops already; else the path of a YuNet .onnx file. `longest_side` in
-    pixels is what larger photographs are scaled down to; None: not at all, to find small faces.
+    "centerface" finds faces of any size. "blazeface" finds large faces only; it was trained on Google's own pictures
+    only. "none" is for pictures that are already face crops. Photographs whose longer side has more than
+    `longest_side` pixels (16 to 16,000) are scaled down; None keeps their size, so that small faces are found too.
+    `confidence`, in 0..1, is the least score of a face. Raises ValueError for an unknown name, a file that is missing
+    or not a detector, and an option out of range.
     """
     _check_options(longest_side, confidence)
     if name == "centerface":
@@ -114,7 +122,7 @@ def _check_options(longest_side: int | None, confidence: float) -> None:
 
 
 def _scaled(photograph: RGB, longest_side: int | None) -> tuple[RGB, NDArray[np.float64]]:
-    """The photograph at the detector's size, and (x, y) factors from its pixels to those of the result."""
+    """Scale the photograph down for detection; also return the (x, y) factors from its pixels to the result's."""
     check_photograph(photograph)
     height, width = photograph.shape[:2]
     longest = min(longest_side or max(height, width), MAX_SIDE)
@@ -129,7 +137,7 @@ def _scaled(photograph: RGB, longest_side: int | None) -> tuple[RGB, NDArray[np.
 def _face(
     box: NDArray[np.float64], score: float, points: NDArray[np.float64], scale: NDArray[np.float64], photograph: RGB
 ) -> Face:
-    """A Face in pixels of the photograph from (x, y, width, height) and points in pixels of the scaled one."""
+    """A Face in pixels of the photograph, from a box (x, y, width, height) and points in pixels of the scaled one."""
     height, width = photograph.shape[:2]
     corners = np.array([box[:2], box[:2] + box[2:]]) / scale
     corners = np.clip(corners, 0, [width, height])

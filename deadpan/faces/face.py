@@ -1,4 +1,4 @@
-"""A face in a photograph, and what finds faces.
+"""The types of a detected face and of a face detector.
 
 Landmarks are (x, y) in pixels with whole numbers at pixel centres (OpenCV's convention); boxes are (left, top, right,
 bottom) in pixels.
@@ -17,24 +17,24 @@ from deadpan.pixels import RGB
 
 @dataclass(frozen=True, eq=False)
 class Face:
-    """One face in a photograph, in the photograph's own pixels, whichever way the face is turned."""
+    """One detected face. All coordinates are in pixels of the photograph, also if the face is rotated."""
 
     box: tuple[float, float, float, float]  # left, top, right, bottom in pixels, inside the photograph
     score: float  # the detector's confidence, 0..1
-    landmarks: NDArray[np.float32]  # (5, 2) in the order of TEMPLATE; may lie outside where the border cuts the face
-    mesh: NDArray[np.float32] | None = None  # (468, 3) x, y and depth; None where the detector reads no mesh
-    is_crop: bool = False  # the photograph is a crop of this face, and nobody looked for it
+    landmarks: NDArray[np.float32]  # (5, 2) in the order of TEMPLATE; outside the photograph if its border cuts them
+    mesh: NDArray[np.float32] | None = None  # (468, 3) x, y and depth; None if the detector reads no mesh
+    is_crop: bool = False  # whether the photograph was passed as a crop of this face, without detection
 
 
 class Detector(Protocol):
-    """Anything that finds faces in an (H, W, 3) uint8 RGB photograph."""
+    """A function that finds the faces in an (H, W, 3) uint8 RGB photograph."""
 
     def __call__(self, photograph: RGB) -> list[Face]:
-        """The faces, sorted by their left edge; empty when there is none."""
+        """Return the faces, sorted by their left edge; an empty list if there is none."""
 
 
 def in_reading_order(faces: list[Face]) -> list[Face]:
-    """By left edge, then top; faces whose box or landmarks have no extent are left out."""
+    """Sort faces by left edge, then top, and drop those whose box or landmarks have no extent."""
     usable = [
         face
         for face in faces

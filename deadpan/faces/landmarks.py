@@ -1,4 +1,4 @@
-"""Landmarks of faces: which face of a photograph is meant, its mesh, and the matrix that aligns it."""
+"""Landmarks of faces: the main face of a photograph, the mesh of a face, and the matrix that aligns it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,10 +27,11 @@ from deadpan.faces.networks import ASSETS, Floats
 from deadpan.pixels import RGB
 
 POINTS = 468
-"""Landmarks of a face: the points of the face mesh."""
+"""Number of landmarks of a face: the points of the face mesh."""
 
 OUTER_EYES = (33, 263)
-"""The outer corners of the eyes among them, the viewer's left first; their distance is the unit of displacements."""
+"""Indices of the outer eye corners in the mesh, the viewer's left first; displacements are in units of their distance.
+"""
 
 IBUG_68 = (
     *(162, 234, 93, 58, 172, 136, 149, 148, 152, 377, 378, 365, 397, 288, 323, 454, 389),  # chin line
@@ -39,21 +41,21 @@ IBUG_68 = (
     *(61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181),  # outer lips
     *(78, 82, 13, 312, 308, 317, 14, 87),  # inner lips
 )
-"""The points of the mesh that lie where iBUG's 68 landmarks do, in their order."""
+"""Indices of the mesh points nearest to iBUG's 68 landmarks, in iBUG's order."""
 
 CROP_SQUARES = (1.45, 1.25, 1.7, 1.1, 2.0)
-"""Sides of the squares, in sides of the crop, in which the mesh of a face crop is looked for."""
+"""Sides of the squares in which the mesh of a face crop is searched, as multiples of the crop's side."""
 
 
 class Located(NamedTuple):
-    """Where a face is: what aligns it, and its mesh."""
+    """The position of a face: the matrix that aligns it, and its mesh."""
 
     matrix: NDArray[np.float64]  # (2, 3) photograph pixels -> pixels of the aligned face with margin
-    mesh: Floats | None  # (468, 3) in pixels of the photograph; None where it is not trusted
+    mesh: Floats | None  # (468, 3) in pixels of the photograph; None if its presence is below PRESENT
 
 
 def main_face(faces: Sequence[Face], width: int, height: int) -> Face:
-    """Of the faces at least half as large as the largest, the one nearest to the picture's centre."""
+    """Choose the face nearest to the picture's centre among those at least half as large (in area) as the largest."""
 
     def area(face: Face) -> float:
         left, top, right, bottom = face.box
@@ -68,28 +70,30 @@ def main_face(faces: Sequence[Face], width: int, height: int) -> Face:
 
 
 def five_of_68(landmarks: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """The (5, 2) points that faces are aligned by, from (68, 2) in iBUG order: eye centres, nose tip, mouth corners."""
+    """Eye centres, nose tip and mouth corners (5, 2) from (68, 2) landmarks in iBUG order."""
     points = np.asarray(landmarks, dtype=np.float64)
     return np.stack([points[36:42].mean(0), points[42:48].mean(0), points[30], points[48], points[54]])
 
 
 def mesh_of(photograph: RGB, face: Face) -> Floats | None:
-    """The face's mesh (468, 3), read from its landmarks where the detector gave none; None if it is not trusted."""
+    """The mesh of a face, (468, 3) in pixels; read at its landmarks if the detector gave no mesh.
+
+    None if the presence that the mesh network reports is below PRESENT.
+    """
     if face.mesh is not None:
         return face.mesh.astype(np.float64)
     onto = similarity(TEMPLATE, face.landmarks.astype(np.float64))
-    side = 1.55 * np.hypot(*onto[:, 0])  # of the aligned face: the mesh then fills two thirds of the square
+    side = 1.55 * np.hypot(*onto[:, 0])  # so that the mesh fills two thirds of the square
     x, y = onto @ [0.5, 0.565, 1] + 0.5
     mesh = read_mesh(photograph, (x, y, side, np.arctan2(onto[1, 0], onto[0, 0])))
     return mesh.points if mesh.presence >= PRESENT else None
 
 
 def mesh_of_crop(crop: RGB) -> Floats | None:
-    """The mesh (468, 3) of the face that fills a picture (H, W, 3); None if it is not trusted."""
+    """The mesh (468, 3) of the face that fills a picture (H, W, 3); None if its presence is below PRESENT."""
     height, width = crop.shape[:2]
-    border = max(height, width) // 2  # beyond a crop's edge the network would see black
-    sides = ((border, border), (border, border), (0, 0))
-    padded = np.pad(crop, sides, mode="edge")
+    border = max(height, width) // 2  # repeats the crop's edge; without it the network would receive black pixels
+    padded: Any = cv2.copyMakeBorder(crop, border, border, border, border, cv2.BORDER_REPLICATE)
     best = Mesh(np.zeros((POINTS, 3)), -np.inf)
     for side in CROP_SQUARES:
         mesh = read_mesh(padded, (border + width / 2, border + height / 2, side * max(height, width), 0.0))
@@ -103,15 +107,18 @@ def mesh_of_crop(crop: RGB) -> Floats | None:
 
 
 def mesh_beside(photograph: RGB, mesh: Floats) -> Floats | None:
-    """The mesh of the face that lies where `mesh` lies in another photograph; None if it is not trusted."""
+    """Read the mesh (468, 3) of the face at the position of `mesh`, which comes from another photograph.
+
+    None if its presence is below PRESENT.
+    """
     found = read_mesh(photograph, Mesh(mesh, 0.0).square)
     return found.points if found.presence >= PRESENT else None
 
 
 def locate(photograph: RGB, face: Face, size: int, way: Alignment = "mesh") -> Located:
-    """Where a face of a photograph is, for networks of `size` pixels; by its five landmarks if no mesh is trusted.
+    """Locate a face of a photograph for networks with inputs of `size` pixels.
 
-    ValueError where the landmarks give no alignment.
+    Without a mesh, the alignment is estimated from the five landmarks; ValueError if these coincide or are not finite.
     """
     mesh = mesh_of(photograph, face)
     if way == "five":
@@ -120,7 +127,7 @@ def locate(photograph: RGB, face: Face, size: int, way: Alignment = "mesh") -> L
 
 
 def locate_crop(crop: RGB, size: int, way: Alignment = "mesh") -> Located:
-    """Where the face of a picture is that is a face crop; the whole crop if no mesh is trusted."""
+    """Locate the face of a picture that is a face crop; without a mesh, the crop is aligned as a whole."""
     height, width = crop.shape[:2]
     mesh = mesh_of_crop(crop)
     if way == "five":
@@ -130,6 +137,6 @@ def locate_crop(crop: RGB, size: int, way: Alignment = "mesh") -> Located:
 
 @lru_cache(maxsize=1)
 def mirrored() -> NDArray[np.int64]:
-    """(468,) where each point's mirror image is in the mesh."""
+    """(468,): the index of each mesh point's mirror image."""
     with np.load(ASSETS / "relaxing.npz") as file:
         return np.asarray(file["mirror"], np.int64)

@@ -1,4 +1,4 @@
-"""The face mesh: 468 points of one face, and whether a face is there at all (Kartynnik et al. 2019)."""
+"""The face mesh: 468 landmarks of one face, and a score for its presence (Kartynnik et al. 2019)."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ NOSE_TIP, LEFT_MOUTH, RIGHT_MOUTH = 4, 61, 291
 
 
 class Mesh(NamedTuple):
-    """What the network sees in a square of a photograph."""
+    """The output of the mesh network for one square of a photograph."""
 
     points: Floats  # (468, 3): x and y in pixels of the photograph, whole at pixel centres; depth in the same unit
-    presence: float  # a logit: above 0 a face that looks upright in the square is more likely than not
+    presence: float  # a logit: above 0 the square more likely than not shows an upright face
 
     @property
     def roll(self) -> float:
-        """The angle of the line through the outer corners of the eyes, in radians: 0 upright, pi/2 turned clockwise."""
+        """The angle of the line through the outer eye corners, in radians: 0 upright, pi/2 rotated clockwise."""
         across = self.points[RIGHT_EYE[3]] - self.points[LEFT_EYE[0]]
         return math.atan2(across[1], across[0])
 
     @property
     def square(self) -> Floats:
-        """(4,): the square in which the network would look at this face best: centre x and y, side, roll."""
+        """(4,): the square that fits this mesh best as the network's input: centre x and y, side, roll."""
         roll = self.roll
         back = _turn(-roll)
         upright = self.points[:, :2] @ back.T
@@ -43,10 +43,13 @@ class Mesh(NamedTuple):
 
 
 def read_mesh(photograph: RGB, square: ArrayLike) -> Mesh:
-    """The face in a square (centre x and y from edge to edge, side, roll) of an (H, W, 3) uint8 RGB photograph."""
+    """Run the mesh network on a square of an (H, W, 3) uint8 RGB photograph.
+
+    `square` is centre x, centre y and side in pixels, counted from the edge of the first pixel, and roll in radians.
+    """
     x, y, side, roll = (float(value) for value in np.asarray(square))
     side = max(side, 1.0)
-    # Bilinear sampling skips pixels of large faces: a finer grid is cut out and averaged.
+    # Bilinear sampling skips pixels of large faces, so that a finer grid is sampled and averaged.
     finer = min(4, max(1, round(side / SIDE / 1.5)))
     scale = SIDE * finer / side
     matrix = np.zeros((2, 3))
@@ -55,7 +58,8 @@ def read_mesh(photograph: RGB, square: ArrayLike) -> Mesh:
     cut: Any = cv2.warpAffine(photograph, matrix, (SIDE * finer, SIDE * finer), flags=cv2.INTER_LINEAR)
     if finer > 1:
         cut = cv2.resize(cut, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    values = np.ascontiguousarray(cut.transpose(2, 0, 1)[None], dtype=np.float32) / np.float32(255)  # (1, 3, 192, 192)
+    values = np.array(cv2.split(cut), np.float32)[None]  # (1, 3, 192, 192)
+    values /= np.float32(255)
     points, presence = session("face_mesh").run(["points", "presence"], {"face": values})
     relative = points[0].astype(np.float64) * (side / SIDE)  # (468, 3) in pixels of the photograph, from the corner
     placed = (relative[:, :2] - side / 2) @ _turn(roll).T + [x - 0.5, y - 0.5]
@@ -63,13 +67,13 @@ def read_mesh(photograph: RGB, square: ArrayLike) -> Mesh:
 
 
 def five_of_mesh(points: NDArray[np.floating[Any]]) -> Floats:
-    """The (5, 2) points that faces are aligned by, from (468, 3): eye centres, nose tip, mouth corners."""
+    """Eye centres, nose tip and mouth corners (5, 2) from the points of a mesh (468, 3)."""
     flat = np.asarray(points, dtype=np.float64)[:, :2]
     eyes = [flat[list(eye)].mean(axis=0) for eye in (LEFT_EYE, RIGHT_EYE)]
     return np.stack([*eyes, flat[NOSE_TIP], flat[LEFT_MOUTH], flat[RIGHT_MOUTH]])
 
 
 def _turn(angle: float) -> Floats:
-    """The matrix that turns (x, y), y downwards, clockwise."""
+    """The matrix that rotates (x, y), with y downwards, clockwise by an angle in radians."""
     cosine, sine = math.cos(angle), math.sin(angle)
     return np.array([[cosine, -sine], [sine, cosine]])

@@ -1,6 +1,6 @@
-"""The networks that look for faces: a picture in, boxes out, with the square that the face mesh is to look at.
+"""The networks that detect faces. Each returns boxes, and for each box the square in which to read the face mesh.
 
-Boxes are (left, top, right, bottom) in pixels of the picture, from edge to edge: the first pixel spans 0 to 1.
+Boxes are (left, top, right, bottom) in pixels of the picture, counted from its edge: the first pixel spans 0 to 1.
 """
 
 from __future__ import annotations
@@ -13,26 +13,31 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from deadpan.onnx_runtime import open_session
+from deadpan.errors import DeadpanError
+from deadpan.onnx_runtime import error_line, open_session
 from deadpan.pixels import RGB
 
 ASSETS = Path(__file__).parent / "assets"
 
 Floats = NDArray[np.float64]
 
-OVERLAP = 0.3  # two boxes whose intersection is more than this share of their union are one face (both papers' value)
+OVERLAP = 0.3  # boxes with a greater intersection over union are one face (the value of both papers)
+
+
+class NetworkError(DeadpanError):
+    """A network of deadpan's own that cannot be opened, because its file is missing or damaged."""
 
 
 class Candidates(NamedTuple):
-    """N places where a face may be."""
+    """N candidate faces."""
 
     boxes: Floats  # (N, 4)
     scores: Floats  # (N,) 0..1
-    squares: Floats  # (N, 4): centre x and y, side, and roll in radians of the square for the face mesh
+    squares: Floats  # (N, 4): the square for the face mesh: centre x, centre y, side in pixels, roll in radians
 
     @classmethod
     def none(cls) -> Candidates:
-        """No place at all."""
+        """No candidates."""
         return cls(np.zeros((0, 4)), np.zeros(0), np.zeros((0, 4)))
 
     @property
@@ -42,7 +47,7 @@ class Candidates(NamedTuple):
         return sides
 
     def scaled(self, factor: Floats, shift: Floats) -> Candidates:
-        """The same places where x and y are divided by `factor` (2,) and moved by `shift` (2,)."""
+        """The candidates with x and y divided by `factor` (2,), then moved by `shift` (2,)."""
         boxes = self.boxes / np.tile(factor, 2) + np.tile(shift, 2)
         squares = self.squares.copy()
         squares[:, :2] = squares[:, :2] / factor + shift
@@ -50,32 +55,42 @@ class Candidates(NamedTuple):
         return Candidates(boxes, self.scores, squares)
 
     def chosen(self, rows: Any) -> Candidates:
-        """Those of the given rows."""
+        """The candidates of the given rows (indices or a mask)."""
         return Candidates(self.boxes[rows], self.scores[rows], self.squares[rows])
 
 
 class Network(Protocol):
-    """Looks for faces in an (H, W, 3) uint8 RGB picture, as it is: scaling is the caller's."""
+    """Detects faces in an (H, W, 3) uint8 RGB picture, which the caller has scaled."""
 
     def __call__(self, picture: RGB, confidence: float) -> Candidates:
-        """Places whose score is at least `confidence`, best first, each face once."""
+        """Candidates whose score is at least `confidence`, best first, one for each face."""
 
 
 @functools.cache
 def session(name: str) -> Any:
-    """The network of that name in the assets, opened once in a process; its `run` may be called from any thread."""
-    # Rearranged it takes a third of the time: CenterFace at 160 pixels 4.2 ms instead of 14.1, opened in 17 ms.
-    return open_session(ASSETS / f"{name}.onnx", rearrange=True)
+    """Open the network of that name in the assets, once in a process; any thread may call its `run`.
+
+    Raises NetworkError if its file is missing or damaged.
+    """
+    # Rearranging the graph makes it three times as fast: CenterFace at 160 pixels takes 4.2 ms instead of 14.1 and
+    # opens in 17 ms.
+    path = ASSETS / f"{name}.onnx"
+    try:
+        return open_session(path, rearrange=True)
+    except Exception as error:  # ONNX Runtime raises one private class for each kind of damage
+        advice = "`deadpan models --check` lists all damaged files; reinstall deadpan"
+        raise NetworkError(f"the face network {path} is damaged: {error_line(error)}; {advice}") from error
 
 
 def find_centerface(picture: RGB, confidence: float) -> Candidates:
-    """CenterFace on a picture of any size (Xu et al. 2020): a map of face centres, four pixels apart.
+    """Run CenterFace (Xu et al. 2020) on a picture of any size: it maps face centres, at steps of four pixels.
 
     It finds faces that are 28 to 400 pixels wide (benchmarks/detection.py).
     """
     height, width = picture.shape[:2]
     padded = np.zeros((1, 3, -(-height // 32) * 32, -(-width // 32) * 32), np.float32)
-    padded[0, :, :height, :width] = picture.transpose(2, 0, 1)
+    for plane, channel in zip(padded[0], cv2.split(picture), strict=True):
+        plane[:height, :width] = channel
     heat, size, offset, points = session("centerface").run(
         ["heat", "size", "offset", "landmarks"], {"photograph": padded}
     )
@@ -95,9 +110,9 @@ BLAZEFACE_SIDE = 128
 
 
 def find_blazeface(picture: RGB, confidence: float) -> Candidates:
-    """BlazeFace, short range, on a picture of at most 128 x 128 pixels (Bazarevsky et al. 2019): 896 anchors.
+    """Run BlazeFace, short range (Bazarevsky et al. 2019), on a picture of at most 128 x 128 pixels: 896 anchors.
 
-    It finds faces that are 45 pixels wide or more, and tilted ones that CenterFace misses.
+    It finds faces that are at least 45 pixels wide, and tilted faces that CenterFace misses.
     """
     height, width = picture.shape[:2]
     corner = np.array([(BLAZEFACE_SIDE - width) // 2, (BLAZEFACE_SIDE - height) // 2])
@@ -108,7 +123,7 @@ def find_blazeface(picture: RGB, confidence: float) -> Candidates:
     scores = 1 / (1 + np.exp(-np.clip(logits[0].astype(np.float64), -50, 50)))
     likely = np.nonzero(scores >= confidence)[0]
     scores, rows = scores[likely], regressed[0, likely].astype(np.float64)
-    pairs = rows.reshape(-1, 8, 2)  # centre, size, then six points, all in pixels and all but the size from the anchor
+    pairs = rows.reshape(-1, 8, 2)  # centre, size and six points in pixels; all but the size relative to the anchor
     pairs[:, [0, 2, 3, 4, 5, 6, 7]] += _anchors()[likely, None] - corner
     boxes = np.concatenate([pairs[:, 0] - pairs[:, 1] / 2, pairs[:, 0] + pairs[:, 1] / 2], axis=1)
     merged = [_mean(group, scores, boxes, pairs[:, 2:4]) for group in overlapping(boxes, scores)]
@@ -120,14 +135,14 @@ def find_blazeface(picture: RGB, confidence: float) -> Candidates:
 
 
 def _mean(group: NDArray[np.int64], scores: Floats, boxes: Floats, eyes: Floats) -> tuple[Floats, Floats, Floats]:
-    """Box, score and eyes of boxes that are one face, weighted by their scores: steadier than the best box."""
+    """Average the boxes and eyes of one face, weighted by score, which is steadier than the best box alone."""
     weights = scores[group] / scores[group].sum()
     return weights @ boxes[group], scores[group].max(), np.einsum("n,nij->ij", weights, eyes[group])
 
 
 @functools.cache
 def _anchors() -> Floats:
-    """(896, 2): the centres of a grid of 16 x 16 cells, each twice, and of 8 x 8 cells, each six times, in pixels."""
+    """Anchor centres (896, 2) in pixels: two for each cell of a 16 x 16 grid, then six for each of an 8 x 8 grid."""
     centres = []
     for cells, repeated in ((16, 2), (8, 6)):
         y, x = np.mgrid[:cells, :cells]
@@ -137,7 +152,7 @@ def _anchors() -> Floats:
 
 
 def overlapping(boxes: Floats, scores: Floats) -> list[NDArray[np.int64]]:
-    """Groups of rows that are one face: the best score first, with all that overlap it; groups by their best score."""
+    """Group boxes (N, 4) that overlap by more than OVERLAP; groups, and the rows in each, are sorted by score."""
     groups, left = [], np.argsort(-scores, kind="stable")
     while len(left):
         best, others = boxes[left[0]], boxes[left]
@@ -145,16 +160,16 @@ def overlapping(boxes: Floats, scores: Floats) -> list[NDArray[np.int64]]:
         common = np.clip(shared, 0, None).prod(axis=1)
         areas = (others[:, 2:] - others[:, :2]).prod(axis=1)
         same = common > OVERLAP * (areas + areas[0] - common)
-        same[0] = True  # also a box without area
+        same[0] = True  # also if the box has no area
         groups.append(left[same])
         left = left[~same]
     return groups
 
 
 def rolls_of_five(landmarks: NDArray[np.floating[Any]]) -> Floats:
-    """The angles (N,) of faces with eyes, nose and mouth corners (N, 5, 2): 0 upright, a quarter turn clockwise pi/2.
+    """The roll angles (N,) in radians of faces with five landmarks (N, 5, 2): 0 upright, pi/2 a quarter turn clockwise.
 
-    From the eyes and the mouth together, for either alone is often wrong in a face that lies on its side.
+    They are computed from the eyes and the mouth together, because either alone is often wrong for a face on its side.
     """
     across = landmarks[:, 1] - landmarks[:, 0] + landmarks[:, 4] - landmarks[:, 3]
     down = landmarks[:, 3:].mean(axis=1) - landmarks[:, :2].mean(axis=1)
@@ -164,10 +179,10 @@ def rolls_of_five(landmarks: NDArray[np.floating[Any]]) -> Floats:
 
 
 def _squares(boxes: Floats, rolls: Floats, enlarged: float, lower: float) -> Floats:
-    """Squares (N, 4) for the face mesh: the box's longer side enlarged, its centre moved towards the chin.
+    """Squares (N, 4) for the face mesh: boxes whose longer side is enlarged and whose centre is moved to the chin.
 
-    The shares are such that the mesh then fills two thirds of the square, as it does in the square made from a mesh:
-    medians over 600 news pictures and 60 studio portraits.
+    The callers' factors make the mesh fill two thirds of the square, as in `Mesh.square`. They are medians over 600
+    news pictures and 60 studio portraits.
     """
     sides = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
     down = np.stack([-np.sin(rolls), np.cos(rolls)], axis=1)
@@ -176,14 +191,14 @@ def _squares(boxes: Floats, rolls: Floats, enlarged: float, lower: float) -> Flo
 
 
 def scaled_to(photograph: RGB, longest: int) -> tuple[RGB, Floats]:
-    """The photograph with `longest` pixels on its longer side, and the factors (x, y) between the two."""
+    """Scale a photograph to `longest` pixels on its longer side; also return the scale factors (x, y)."""
     height, width = photograph.shape[:2]
     factor = longest / max(height, width)
     if factor == 1:
         return photograph, np.ones(2)
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    # Averaging all pixels takes longer than finding the face: .9 ms from 512 to 160 pixels, 30 from 4000. Sampled twice
-    # as densely as needed, then averaged by twos, it takes .2 and .3 ms.
+    # Averaging all pixels takes longer than detection: 0.9 ms from 512 to 160 pixels, 30 ms from 4000. Sampling at
+    # twice the resolution and averaging pairs of samples takes 0.2 and 0.3 ms.
     if factor < 1 / 2:
         photograph = np.asarray(cv2.resize(photograph, (2 * size[0], 2 * size[1])), dtype=np.uint8)
     way = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
@@ -192,6 +207,6 @@ def scaled_to(photograph: RGB, longest: int) -> tuple[RGB, Floats]:
 
 
 def joined(parts: list[Candidates]) -> Candidates:
-    """The places of several searches, each face once, with the best score."""
+    """Merge the candidates of several searches, keeping the one with the best score for each face."""
     every = Candidates(*(np.concatenate(each) for each in zip(*parts, strict=True)))
     return every.chosen([group[0] for group in overlapping(every.boxes, every.scores)])

@@ -1,7 +1,7 @@
-"""Taking the expression off a face by its shape: the mesh of a face -> the same person's mesh at rest, pose kept.
+"""Relaxes an expression: predicts the neutral mesh of a face in the same pose, and warps the photograph to it.
 
-A small network learnt it from rendered people with their neutral twins and from people photographed several times
-(recipes/relax.py). The photograph is then warped from the one mesh to the other.
+A small network predicts the neutral mesh. It was trained on rendered people, each with and without expression, and on
+people who were photographed several times (recipes/relax.py).
 """
 
 from __future__ import annotations
@@ -18,29 +18,32 @@ from deadpan.faces.networks import ASSETS, Floats
 from deadpan.faces.warping import INNER_LIPS, Motion, motion, moved
 from deadpan.pixels import RGB
 
-STRONGEST = 1.5
+STRONGEST = 1.5  # greatest strength
 
 UPPER_LIP, LOWER_LIP = list(INNER_LIPS[:10:-1]), list(INNER_LIPS[1:10])
-"""Points of the inner lips that lie above each other."""
+"""Mesh points of the inner lips; the points with the same index lie above each other."""
 
 UPPER_EDGE, LOWER_EDGE = [185, 40, 39, 37, 0, 267, 269, 270, 409], [146, 91, 181, 84, 17, 314, 405, 321, 375]
-"""The points of the outer lips beside them."""
+"""Mesh points of the outer lips, each next to the point of UPPER_LIP or LOWER_LIP with the same index."""
 
 INTO_LIPS, CLOSED_BY = 0.2, 0.06
-"""Share of the lips' height that is taken for teeth where a mouth closes by CLOSED_BY or more eye distances."""
+"""If the mouth closes by CLOSED_BY eye distances or more, this share (INTO_LIPS) of the lips' height is treated as
+teeth."""
 
 MOST_MOVED, STILL, MOVING = 60, 0.008, 0.02
-"""A face whose MOST_MOVED points would be moved by STILL on average is left as it is, from MOVING on moved wholly."""
+"""The MOST_MOVED points with the largest displacement decide how much a face is moved: not at all if their mean
+displacement is at most STILL, fully from MOVING on, and partly between the two."""
 
 GAIN = 1.2
-"""The face mesh reports less of a motion than there is. Of the error of a smile's width 29 % was left with 1.0 and
-25 % with 1.2 and 1.3, on 30 people of the London Set, by networks that had not trained on them."""
+"""Factor on the displacement, because the face mesh underestimates motion. For 30 people of the London Set who were
+held out from training, relaxing reduced the error in the mouth's width when they smile to 29 % with a factor of 1.0,
+and to 25 % with 1.2 or 1.3."""
 
 SHUT_GAP = 0.025
-"""How far apart, in distances of the outer eye corners, the mesh sees the inner lips of a mouth that is shut."""
+"""Distance, in eye distances, that the mesh reports between the inner lips of a closed mouth."""
 
 STEPS = ((0.0, 0.0, 1.0), (0.01, 0.01, 0.96), (-0.01, 0.01, 1.04), (0.01, -0.01, 1.04), (-0.01, -0.01, 0.96))
-"""Shifts (shares of the side) and scales of the squares whose readings are averaged."""
+"""Shifts (right, down; shares of the side) and scales of the squares in which the mesh is read and averaged."""
 
 
 class StrengthError(DeadpanError):
@@ -48,23 +51,24 @@ class StrengthError(DeadpanError):
 
 
 class RelaxedFace(NamedTuple):
-    """What was done to one face."""
+    """One relaxed face: its mesh before and after, and the motion of the pixels."""
 
     mesh: Floats  # (468, 3) in pixels of the photograph
-    relaxed: Floats  # (468, 3) where the points were brought
+    relaxed: Floats  # (468, 3) the points after relaxing
     motion: Motion
 
 
 def check_strength(strength: float) -> None:
-    """StrengthError where the strength is out of range."""
+    """Raise StrengthError unless the strength is in 0..STRONGEST."""
     if not 0 <= strength <= STRONGEST:
         raise StrengthError(f"strength must be between 0 and {STRONGEST}, got {strength}")
 
 
 def relax_face(photograph: RGB, mesh: Floats, strength: float = 1.0) -> tuple[RGB, RelaxedFace]:
-    """The photograph with the face of this mesh (468, 3) at rest, and what was done to it.
+    """Relax the face with this mesh (468, 3); returns the new photograph, and the meshes and the motion.
 
-    `strength` scales the motion: 0 leaves the face as it is, 1 is the predicted rest, up to 1.5 goes beyond it.
+    `strength` scales the motion: 0 keeps the expression, 1 gives the predicted neutral face, values up to 1.5
+    exaggerate the motion. Raises StrengthError for other values.
     """
     steady = steady_mesh(photograph, mesh)
     relaxed = relax_mesh(steady, strength)
@@ -73,12 +77,12 @@ def relax_face(photograph: RGB, mesh: Floats, strength: float = 1.0) -> tuple[RG
 
 
 def triangles() -> NDArray[np.int64]:
-    """(T, 3): the triangles between the points of `warping.with_ring`; an open mouth has some of its own."""
+    """(T, 3): the triangles between the points of `warping.with_ring`, including those inside an open mouth."""
     return _network()["triangles"]
 
 
 def steady_mesh(photograph: RGB, mesh: Floats) -> Floats:
-    """The mean of several readings of a mesh (468, 3), in squares that differ a little."""
+    """Read the mesh (468, 3) in several slightly different squares and average the results."""
     x, y, side, roll = Mesh(np.asarray(mesh, np.float64), 0.0).square
     squares = [(x + right * side, y + down * side, side * scale, roll) for right, down, scale in STEPS]
     readings = [read_mesh(photograph, square) for square in squares]
@@ -87,21 +91,84 @@ def steady_mesh(photograph: RGB, mesh: Floats) -> Floats:
 
 
 def relax_mesh(mesh: Floats, strength: float = 1.0) -> Floats:
-    """(468, 3) -> (468, 3): the same person in the same pose at rest."""
+    """Predict the neutral mesh of the same person in the same pose: (468, 3) -> (468, 3).
+
+    Raises StrengthError unless `strength` is in 0..1.5.
+    """
     check_strength(strength)
+    face = upright(mesh)
+    moved = face.points + strength * _decided(_symmetric_displacement(face.points, _network()))
+    return face.back(_shut(face.points, moved))
+
+
+class Upright(NamedTuple):
+    """A face rotated to look ahead, at the size of the mean face, and the transform that rotated it."""
+
+    points: Floats  # (468, 3)
+    scale: float
+    turn: Floats  # (3, 3)
+    shift: Floats  # (3,)
+
+    def back(self, points: Floats) -> Floats:
+        """Transform points (468, 3) of the upright face back to pixels of the photograph."""
+        placed: Floats = (points - self.shift) @ self.turn / self.scale
+        return placed
+
+
+def upright(mesh: Floats) -> Upright:
+    """Rotate a mesh (468, 3) upright, fitted by the points that no expression moves."""
     network = _network()
     scale, turn, shift = similarity_in_space(mesh, network["shape"], network["rigid"])
-    upright = scale * mesh @ turn.T + shift
-    mirror, flip = network["mirror"], np.array([-1, 1, 1])
-    there = _displacement(upright, network)
-    mirrored = _displacement(upright[mirror] * flip, network)[mirror] * flip
-    rested = _shut(upright, upright + strength * _decided((there + mirrored) / 2))
-    placed: Floats = (rested - shift) @ turn / scale
-    return placed
+    return Upright(scale * mesh @ turn.T + shift, scale, turn, shift)
+
+
+def with_depth(flat: Floats) -> Floats:
+    """Add depth to a mesh (468, 2): that of the mean face in the pose that fits the mesh best. Returns (468, 3)."""
+    network = _network()
+    shape, weights = network["shape"], network["rigid"] / network["rigid"].sum()
+    centre = weights @ shape
+    root = np.sqrt(weights)[:, None]
+    camera = np.linalg.lstsq(root * (shape - centre), root * (flat - weights @ flat), rcond=None)[0].T  # (2, 3)
+    u, singular, v = np.linalg.svd(camera, full_matrices=False)
+    ahead = np.cross(*(u @ v))
+    return np.column_stack([flat, singular.mean() * (shape - centre) @ ahead])
+
+
+def expression_of(face: Upright) -> Floats:
+    """Predict the displacement (468, 3) of each point of an upright face by its expression."""
+    return face.points - relax_mesh(face.points)
+
+
+def shape_error(face: Upright) -> float:
+    """The root mean square distance of the points that no expression moves from those of the mean face."""
+    network = _network()
+    weights = network["rigid"] / network["rigid"].sum()
+    return float(np.sqrt(weights @ ((face.points - network["shape"]) ** 2).sum(axis=1)))
+
+
+def shape_of_expression(mesh: Floats) -> Floats:
+    """Predict how a mesh (468, 3) differs from the same person's neutral mesh: (50,), near 0 for a neutral face.
+
+    Its length is that of the displacements of all points together, in distances of the outer eye corners, whatever the
+    pose and the size of the face. The difference between two such vectors of one person does not depend on how well the
+    neutral mesh is predicted.
+    """
+    shape: Floats = _directions() @ _symmetric_displacement(upright(mesh).points, _network()).ravel()
+    return shape
+
+
+@functools.lru_cache(maxsize=1)
+def _directions() -> Floats:
+    """(50, 1404): an orthonormal basis of all displacements that the network can predict."""
+    basis: Floats = np.linalg.qr(_network()["outputs"].T)[0].T
+    return basis
 
 
 def similarity_in_space(points: Floats, onto: Floats, weights: Floats) -> tuple[float, Floats, Floats]:
-    """Scale, rotation (3, 3) and shift (3,) that bring points (N, 3) nearest to others, weighted (Umeyama 1991)."""
+    """Fit scale, rotation (3, 3) and shift (3,) from `points` to `onto`, both (N, 3), by weighted least squares.
+
+    The solution is that of Umeyama (1991).
+    """
     weights = weights / weights.sum()
     centre, target = weights @ points, weights @ onto
     from_centre, from_target = points - centre, onto - target
@@ -112,8 +179,16 @@ def similarity_in_space(points: Floats, onto: Floats, weights: Floats) -> tuple[
     return scale, turn, target - scale * turn @ centre
 
 
+def _symmetric_displacement(points: Floats, network: dict[str, NDArray[Any]]) -> Floats:
+    """The mean of the displacements (468, 3) predicted for an upright face and for its mirror image."""
+    mirror, flip = network["mirror"], np.array([-1, 1, 1])
+    mirrored = _displacement(points[mirror] * flip, network)[mirror] * flip
+    displacement: Floats = (_displacement(points, network) + mirrored) / 2
+    return displacement
+
+
 def _displacement(upright: Floats, network: dict[str, NDArray[Any]]) -> Floats:
-    """Displacement (468, 3) from the shape to the neutral one, both upright: the mean of M networks."""
+    """Predict the displacement (468, 3) from an upright mesh to its neutral mesh: the mean of M networks."""
     features = (upright.ravel() - network["mean"]) @ network["inputs"]  # (K,)
     hidden = _swish(features @ network["first"] + network["first_bias"])[:, None]  # (M, 1, H)
     hidden = _swish(hidden @ network["second"] + network["second_bias"][:, None])  # (M, 1, H)
@@ -123,7 +198,7 @@ def _displacement(upright: Floats, network: dict[str, NDArray[Any]]) -> Floats:
 
 
 def _decided(displacement: Floats) -> Floats:
-    """The displacement, none where it is so small that faces at rest have it too."""
+    """Scale the displacement by GAIN, and down to zero if it is as small as that of faces without expression."""
     lengths = np.sort(np.linalg.norm(displacement[:, :2], axis=1))
     share = np.clip((lengths[-MOST_MOVED:].mean() - STILL) / (MOVING - STILL), 0, 1)
     decided: Floats = GAIN * share**2 * (3 - 2 * share) * displacement
@@ -136,7 +211,7 @@ def _swish(values: Floats) -> Floats:
 
 
 def _shut(before: Floats, after: Floats) -> Floats:
-    """`after`, where lips that have come nearer to each other meet, and none passes the other."""
+    """Correct the lips in `after`: lips that have approached each other touch, and they never cross."""
     result = after.copy()
     was, is_now = (points[LOWER_LIP, 1] - points[UPPER_LIP, 1] for points in (before, after))
     wanted = is_now - np.clip(was - is_now, 0, SHUT_GAP)
@@ -147,7 +222,7 @@ def _shut(before: Floats, after: Floats) -> Floats:
 
 
 def without_teeth(mesh: Floats, relaxed: Floats) -> Floats:
-    """`mesh` with the inner lips moved outwards where they close: the network takes the edge of the teeth for lip."""
+    """Move the inner lips of `mesh` outwards if the mouth closes: the mesh network takes the teeth's edge for lip."""
     eyes = np.linalg.norm(mesh[263] - mesh[33])
     was, now = (np.linalg.norm(points[LOWER_LIP] - points[UPPER_LIP], axis=1) for points in (mesh, relaxed))
     share = INTO_LIPS * np.clip((was - now) / (CLOSED_BY * eyes), 0, 1)[:, None]

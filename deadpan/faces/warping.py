@@ -1,7 +1,7 @@
-"""Moving a face: the pixels between the points of a mesh follow the points, at the photograph's own resolution.
+"""Warps a face in a photograph, at full resolution, by moving the points of its mesh.
 
-The points are the 468 of the face mesh and a RING around it that stays. Triangles between them are filled with the
-source's pixels by one affine map each, so that the motion is continuous and fades out between the face and the ring.
+The 468 points of the mesh move; a ring of points around the face stays fixed. Each triangle between the points is
+warped by one affine map, so that the motion is continuous and fades out between the face and the ring.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ OVAL = (
 INNER_LIPS = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191)
 
 RING = 1.5
-"""How far the ring is from the middle of the face, in distances of OVAL."""
+"""Distance of the ring from the centre of the face, as a multiple of the distance of OVAL."""
 
 Triangles = NDArray[np.integer[Any]]
 
 
 class Motion(NamedTuple):
-    """Where each pixel of a part of the photograph comes from."""
+    """The source position of each pixel in a rectangle of the photograph."""
 
-    flow: NDArray[np.float32]  # (h, w, 2): added to x and y of a pixel it says where its colour is taken from
-    corner: tuple[int, int]  # x and y of the part's first pixel in the photograph
+    flow: NDArray[np.float32]  # (h, w, 2) in pixels: source position minus position of each pixel, x and y
+    corner: tuple[int, int]  # x and y of the rectangle's top left pixel in the photograph
 
 
 def with_ring(points: Floats) -> Floats:
-    """(504, 2): the 468 points (468, 2 or 3) and the ring around them."""
+    """Append the ring to the points of a mesh, (468, 2 or 3): (504, 2)."""
     flat = points[:, :2]
     oval = flat[list(OVAL)]
     middle = oval.mean(axis=0)
@@ -45,9 +45,9 @@ def with_ring(points: Floats) -> Floats:
 
 
 def motion(source: Floats, target: Floats, triangles: Triangles, height: int, width: int) -> Motion:
-    """The motion that brings the mesh `source` to `target`, both (468, 3) in pixels of an (height, width) photograph.
+    """Compute the motion from the mesh `source` to `target`, both (468, 3) in pixels of a (height, width) photograph.
 
-    Where triangles lie above each other, as behind the nose of a turned face, the nearest one is seen.
+    Where triangles overlap, for example behind the nose of a turned face, the one nearest to the camera is visible.
     """
     onto = with_ring(target)
     come_from = np.concatenate([source[:, :2], onto[len(target) :]])
@@ -61,14 +61,14 @@ def motion(source: Floats, target: Floats, triangles: Triangles, height: int, wi
 
 
 def moved(photograph: RGB, motion: Motion) -> RGB:
-    """The photograph after the motion; pixels that do not move are exactly the photograph's."""
+    """Apply a motion to a photograph (H, W, 3); pixels that do not move keep their exact values."""
     height, width = motion.flow.shape[:2]
     left, top = motion.corner
     moving = np.abs(motion.flow).max(axis=2, initial=0) > 1e-3
     if not moving.any():
         return photograph.copy()
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    # OpenCV addresses at most 32,767 pixels: only the part that can be read is handed over.
+    # OpenCV can address at most 32,767 pixels, so that only the part of the photograph that is read is passed on.
     reach = int(np.ceil(np.abs(motion.flow).max())) + 2
     x0, y0 = max(0, left - reach), max(0, top - reach)
     part = photograph[y0 : top + height + reach, x0 : left + width + reach]
@@ -80,15 +80,15 @@ def moved(photograph: RGB, motion: Motion) -> RGB:
 
 
 def _far_first(points: Floats, triangles: Triangles) -> NDArray[np.intp]:
-    """The order in which triangles are drawn: around the face, inside the mouth, then by depth."""
+    """The order in which to draw triangles: those around the face, those inside the mouth, the others from the back."""
     depth = np.append(points[:, 2], np.full(len(OVAL), np.inf))[triangles].max(axis=1)
     inside = np.isin(triangles, INNER_LIPS).all(axis=1)
     return np.argsort(-np.where(inside, 1e9, depth), kind="stable")
 
 
 def _draw(flow: NDArray[np.float32], onto: Floats, come_from: Floats, triangles: Triangles) -> None:
-    """Write the flow, triangle after triangle: the affine map from each of the target to that of the source."""
-    covered = np.full(flow.shape[:2], -1, np.int32)  # the number of the triangle that is seen; -1 for none
+    """Write the flow of each triangle: the affine map from the target's triangle to the source's."""
+    covered = np.full(flow.shape[:2], -1, np.int32)  # the number of the visible triangle; -1 for none
     for number, corner in enumerate(np.round(onto[triangles] * 16).astype(np.int32)):
         cv2.fillConvexPoly(covered, corner, number, lineType=cv2.LINE_8, shift=4)
     corners = np.concatenate([onto[triangles], np.ones((len(triangles), 3, 1))], axis=2)  # (T, 3, 3)
