@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from deadpan.comparison.identity import Judge, judge_from
 from deadpan.comparison.neutral_faces import compare_answers, expression_left
-from deadpan.comparison.reliability import reliability
 from deadpan.comparison.significance import bootstrap, mcnemar, people, per_unit, sign_flips, units
 from deadpan.comparison.subgroups import subgroups
 from deadpan.evaluation import record
 from deadpan.evaluation.answers import Answers, joined, read_answers
 from deadpan.evaluation.sequences import RULES, decide
 from deadpan.files import paths_of
+from deadpan.metrics.reliability import reliability
 from deadpan.version import __version__
 
 FORMAT = 1

@@ -170,6 +170,7 @@ def _table(answers: Answers) -> FaceTable:
         target=answers.target,
         subjects=tuple(subjects.tolist()),
         subject=np.asarray(number, np.int64),
+        donors=np.full(len(answers), ""),
         sequence=answers.sequences,
         frame=answers.frames,
         split=np.full(count, ""),

@@ -1,4 +1,4 @@
-"""The data sets deadpan reads: one file each, one torch-free function `read(root) -> list[Sample]`."""
+"""The readers of data sets: one file for each, with a function `read(root) -> list[Sample]` that needs no torch."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ __all__ = ["DATASETS", "Dataset", "DatasetError", "Facts", "Sample", "VideoFrame
 
 @dataclass(frozen=True)
 class Dataset:
-    """A reader, the expressions that its targets are over, and what is publicly known of the data set."""
+    """A data set: its reader, the expressions of its targets, and the published facts about it."""
 
-    read: Callable[..., list[Sample]]  # of the root; those of sequences also take all_frames
+    read: Callable[..., list[Sample]]  # root -> samples; readers of sequences also have all_frames
     expressions: tuple[str, ...]
     facts: Facts
 
@@ -71,22 +71,22 @@ DATASETS: dict[str, Dataset] = {
     "videos": Dataset(videos.read, videos.EXPRESSIONS, videos.FACTS),
     "synthetic": Dataset(synthetic.read, synthetic.EXPRESSIONS, synthetic.FACTS),
 }
-"""Every data set by the word that users type."""
+"""Every data set by the name that users type."""
 
 
 def read(name: str, root: str | Path, *, all_frames: bool = False, **settings: Any) -> list[Sample]:
-    """All samples of data set `name` at `root`; `all_frames` takes whole sequences, for those who have them.
+    """Read all samples of data set `name` at `root`; `all_frames` reads every frame of sequences.
 
-    `settings` are those of the reader (`images="PreProcess_Img"` of oulu), as values or as a user types them.
-    DatasetError for an unknown name or setting, an unreadable tree, or whole sequences of a data set that is not read
-    so.
+    `settings` are keyword arguments of the reader, such as `images="PreProcess_Img"` of oulu; text, as typed on the
+    command line, is converted to their types. Raises DatasetError for an unknown name or setting, for files that are
+    missing or damaged, and for `all_frames` of a data set without sequences.
     """
     if name not in DATASETS:
         raise DatasetError(f"unknown data set {name!r}; known are {', '.join(DATASETS)}")
     if all_frames:
         whole = [known for known in DATASETS if "all_frames" in settings_of(known)]
         if name not in whole:
-            raise DatasetError(f"{name} is not read with all frames; {', '.join(whole)} are")
+            raise DatasetError(f"{name} cannot be read with all frames; {', '.join(whole)} can")
         settings["all_frames"] = True
     known = settings_of(name)
     for key in settings.keys() - known.keys():
@@ -96,6 +96,6 @@ def read(name: str, root: str | Path, *, all_frames: bool = False, **settings: A
 
 
 def settings_of(name: str) -> dict[str, str]:
-    """The settings of a data set's reader, each with its type as the reader writes it."""
+    """The settings of a data set's reader, each with its type as written in the reader's signature."""
     parameters = list(signature(DATASETS[name].read).parameters.values())[1:]
     return {parameter.name: str(parameter.annotation) for parameter in parameters}

@@ -1,13 +1,13 @@
 """AffectNet (Mollahosseini, Hasani, Mahoor 2017): web photographs, labelled by one of twelve annotators each.
 
-Owner: University of Denver; on request from mohammadmahoor.com/affectnet. Two forms went out and both are read, the
-manually annotated part only. The first has training.csv and validation.csv (subDirectory_filePath, face_x, face_y,
-face_width, face_height, facial_landmarks, expression, valence, arousal; validation.csv may lack the header) beside
-Manually_Annotated_Images; its 68 landmarks, valence and arousal are kept. The second has faces cropped to 224 x 224 in
-train_set/images and val_set/images, with annotations/N_exp.npy each, looked for at any depth; its N_lnd, N_val and
-N_aro are not read (a million tiny files). Codes 8 none, 9 uncertain and 10 no face are dropped. A common copy has
-cropped faces in class folders and one labels.csv (pth, label). The people are not known. The column names, file names
-and codes are those of public loaders; the owner publishes no description of the tree.
+Owner: University of Denver; on request from mohammadmahoor.com/affectnet. The owner has distributed two forms. Both are
+read, but only their manually annotated part. The first has training.csv and validation.csv (subDirectory_filePath,
+face_x, face_y, face_width, face_height, facial_landmarks, expression, valence, arousal; validation.csv may lack the
+header) beside Manually_Annotated_Images; its 68 landmarks, valence and arousal are kept. The second has faces cropped
+to 224 x 224 in train_set/images and val_set/images, each with annotations/N_exp.npy, at any depth; its N_lnd, N_val and
+N_aro are not read (a million tiny files). Codes 8 none, 9 uncertain and 10 no face are dropped. A common copy, which is
+read too, has cropped faces in class folders and one labels.csv (pth, label). The people are not known. The column
+names, file names and codes are those of public loaders; the owner publishes no description of the files.
 """
 
 from __future__ import annotations
@@ -69,9 +69,9 @@ LABELS = ("label", "expression", "emotion")
 
 
 def read(root: Path) -> list[Sample]:
-    """Every labelled picture that is there, of the tables or else the npy form or labels.csv.
+    """Read every labelled picture that exists: from the tables, else from the npy form, else from labels.csv.
 
-    DatasetError if there is none or labels are damaged.
+    Raises DatasetError if there is no picture, or if labels are damaged.
     """
     samples: list[Sample] = []
     tables = {split: path for name, split in TABLES.items() for path in tables_below(root, re.escape(name))[:1]}
@@ -97,7 +97,7 @@ def _found(root: Path, name: str) -> list[Path]:
 
 def _table(root: Path, table: Path, split: str) -> Iterator[Sample]:
     folders = _found(root, "Manually_Annotated_Images")
-    bases = [*folders, *(folder / folder.name for folder in folders), root, table.parent]  # unpacked here or there
+    bases = [*folders, *(folder / folder.name for folder in folders), root, table.parent]  # for any way to unpack
     with table.open(newline="", encoding="utf-8-sig", errors="replace") as file:
         columns: tuple[str, ...] = COLUMNS
         for number, fields in enumerate(csv.reader(file), start=1):
@@ -141,7 +141,7 @@ def _npy(root: Path, annotations: Path) -> Iterator[Sample]:
 
 
 def _labels(root: Path, table: Path) -> Iterator[Sample]:
-    """Copies with one table of a path and a label, a word or a code, for each face crop."""
+    """Read a copy with one table that has a path and a label (a word or a code) for each face crop."""
     with table.open(newline="", encoding="utf-8-sig", errors="replace") as file:
         rows = csv.DictReader(file)
         columns = {name.strip().lower(): name for name in rows.fieldnames or ()}
@@ -162,7 +162,7 @@ def _labels(root: Path, table: Path) -> Iterator[Sample]:
 
 
 def _expression(code: str, where: str) -> str | None:
-    """What a code means; None for none, uncertain and no face."""
+    """The expression of a code; None for the codes none, uncertain and no face."""
     if not code.strip().isdecimal() or int(code) > LAST_CODE:
         raise DatasetError(f"{where}: the expression must be a code of 0 to {LAST_CODE}, got {code!r}")
     return CODES[int(code)] if int(code) < len(CODES) else None
@@ -176,6 +176,6 @@ def _number(text: str, where: str) -> float:
 
 
 def _landmarks(text: str, where: str) -> np.ndarray | None:
-    """The (68, 2) points of `x;y;x;y;...`; None where there are not 68."""
+    """The (68, 2) points of `x;y;x;y;...`; None if there are not 68."""
     values = [_number(value, where) for value in text.split(";") if value.strip()]
     return np.array(values, dtype=np.float32).reshape(68, 2) if len(values) == 136 else None

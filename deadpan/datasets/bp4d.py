@@ -1,17 +1,19 @@
-"""BP4D-Spontaneous: eight tasks that elicit an emotion each, filmed in 3D and 2D.
+"""BP4D-Spontaneous: eight tasks, each of which elicits an emotion, filmed in 3D and 2D.
 
 X. Zhang, L. Yin, J. F. Cohn, S. Canavan, M. Reale, A. Horowitz, P. Liu, J. M. Girard, "BP4D-Spontaneous: a
 high-resolution spontaneous 3D dynamic facial expression database", Image and Vision Computing 32, 2014. Owner:
-Binghamton University; request at www.cs.binghamton.edu/~lijun/Research/3DFE. One folder a person (F001 to F023, M001 to
-M018) with a folder a task (T1 to T8) and its frames as numbered JPEG, in the root or in 2D+3D or another folder of it;
-AUCoding/AU_OCC/F001_T1.csv has the coded frames, a row each, with 1 or 0 per action unit (9: unknown).
+Binghamton University; request at www.cs.binghamton.edu/~lijun/Research/3DFE. There is one folder for each person (F001
+to F023, M001 to M018), in the root or in a folder such as 2D+3D. It holds one folder for each task (T1 to T8) with
+frames as numbered JPEG files. AUCoding/AU_OCC/F001_T1.csv has one row for each coded frame, with 1 or 0 for each action
+unit (9: unknown).
 
-The label is what the task elicits, as the paper lists it, not what every frame shows. T4 (embarrassment) and T6
-(physical pain) elicit none of the expressions: only their neutral frames are used.
+The label is the emotion that the task elicits according to the paper; not every frame shows it. T4 (embarrassment) and
+T6 (physical pain) elicit none of deadpan's expressions: only their neutral frames are used.
 
-Used: every tenth of the frames that are action-unit coded (of all frames, where a task has no coding), with the units
-as attributes AU12 and so on; as neutral the first frame of every task, or the frames listed in a file. A list is more
-reliable: people talk and smile at the start of some tasks. Not used: models, landmarks, intensities of action units.
+Used: every tenth of the frames that are coded for action units (of all frames, if a task has no coding), with the units
+as attributes AU12 and so on. The neutral frames are the first frame of every task, or those listed in a file. A list is
+more reliable, because people talk and smile at the start of some tasks. Not used: models, landmarks, intensities of
+action units.
 """
 
 from __future__ import annotations
@@ -55,16 +57,17 @@ Units = dict[str, float]
 
 
 def read(root: Path, step: int = 10, neutral: Path | None = None) -> list[Sample]:
-    """The neutral frames and every `step`-th frame of each task that elicits an expression.
+    """Read the neutral frames, and every `step`-th frame of each task that elicits an expression.
 
-    `neutral` is a file that lists the neutral frames (None: ROOT/neutral.txt if it is there, else the first frame of
-    every task). DatasetError if the tree is not there, has tasks of another data set, or a label file is damaged.
+    `neutral` is a file that lists the neutral frames (None: ROOT/neutral.txt if it exists, else the first frame of
+    every task). Raises DatasetError if the expected files are missing, if there are tasks of another data set, or if a
+    label file is damaged.
     """
     return read_tasks(root, TASKS, FACTS, step, neutral)
 
 
 def read_tasks(root: Path, tasks: Mapping[int, str], facts: Facts, step: int, neutral: Path | None) -> list[Sample]:
-    """What `read` returns, for a data set of this form with the emotions that its `tasks` elicit."""
+    """Read a data set that has the same files as BP4D; `tasks` maps the number of a task to the emotion it elicits."""
     if step < 1:
         raise ValueError(f"step must be at least 1, got {step}")
     base = _people(root)
@@ -87,7 +90,7 @@ def read_tasks(root: Path, tasks: Mapping[int, str], facts: Facts, step: int, ne
 
 
 def _people(root: Path) -> Path | None:
-    """The folder of the people's folders: not one of other data of the same people, which have no tasks in them."""
+    """The folder that holds the people's folders; those without tasks in them belong to other data of the people."""
     for base in nested(root, depth=2):
         people = (person for person in folders(base) if re.fullmatch(r"[FM]\d{3}", person.name))
         if any(holding(person, r"T\d+", depth=0) for person in people):
@@ -151,7 +154,7 @@ def _listed(path: Path, required: bool) -> set[str] | None:
 
 
 def _action_units(path: Path) -> dict[int, Units]:
-    """The coded frames of a task by number, with their action units; empty where the task has no coding."""
+    """The coded frames of a task by number, with their action units; empty if the task has no coding."""
     if not path.is_file():
         return {}
     coded: dict[int, Units] = {}
@@ -164,6 +167,6 @@ def _action_units(path: Path) -> dict[int, Units]:
                 coded[int(float(row[0]))] = {name: value for name, value in values if value != 9}
     except ValueError as error:
         raise DatasetError(
-            f"{path}: expected a row of action units, then a frame and its codes a row; got {error}"
+            f"{path}: expected a row of action units, then rows of a frame and its codes; got {error}"
         ) from error
     return coded

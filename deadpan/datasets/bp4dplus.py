@@ -1,12 +1,12 @@
-"""BP4D+ (MMSE): ten tasks that elicit an emotion each, filmed in 3D, 2D and infrared with physiological signals.
+"""BP4D+ (MMSE): ten tasks, each of which elicits an emotion, filmed in 3D, 2D and infrared with physiological signals.
 
 Z. Zhang, J. M. Girard, Y. Wu, X. Zhang, P. Liu, U. Ciftci, S. Canavan, M. Reale, A. Horowitz, H. Yang, J. F. Cohn,
 Q. Ji, L. Yin, "Multimodal spontaneous emotion corpus for human behavior analysis", CVPR 2016. Owner: Binghamton
-University; request at www.cs.binghamton.edu/~lijun/Research/3DFE. The tree is that of BP4D with 140 people and tasks
-T1 to T10 in 2D+3D: 2D+3D/F001/T1/0000.jpg; AUCoding/AU_OCC/F001_T1.csv exists for some of the tasks.
+University; request at www.cs.binghamton.edu/~lijun/Research/3DFE. The folders are those of BP4D with 140 people and
+tasks T1 to T10 in 2D+3D: 2D+3D/F001/T1/0000.jpg; AUCoding/AU_OCC/F001_T1.csv exists for some of the tasks.
 
-The tree is what public code of several groups reads. Not confirmed there, and taken from the paper's list of tasks as
-it is usually cited: which emotion a task elicits, but for T8, physical pain. The rest is as in bp4d.py.
+Public code of several groups reads these folders. That code confirms only the emotion of T8, physical pain. The
+emotions of the other tasks are taken from the paper's list as it is usually cited. See bp4d.py for all else.
 """
 
 from __future__ import annotations
@@ -48,5 +48,5 @@ TASKS = {
 
 
 def read(root: Path, step: int = 10, neutral: Path | None = None) -> list[Sample]:
-    """The neutral frames and every `step`-th frame of each task that elicits an expression, as bp4d.read does."""
+    """Read the neutral frames, and every `step`-th frame of each task that elicits an expression; see bp4d.read."""
     return bp4d.read_tasks(root, TASKS, FACTS, step, neutral)

@@ -1,12 +1,13 @@
 """BU-3DFE: Binghamton University 3D Facial Expression Database, posed expressions in four intensities.
 
 L. Yin, X. Wei, Y. Sun, J. Wang, M. J. Rosato, "A 3D facial expression database for facial behavior research", FG 2006.
-Owner: Binghamton University; request at www.cs.binghamton.edu/~lijun/Research/3DFE. One folder a person (F0001 to
-F0056, M0001 to M0044) with files named by person, expression and intensity, ethnicity and kind: F0001_AN01WH_F2D.bmp
-is the frontal picture, F0001_AN01WH_F3D.bmp the texture of the model, two half-profile pictures side by side.
+Owner: Binghamton University; request at www.cs.binghamton.edu/~lijun/Research/3DFE. There is one folder for each person
+(F0001 to F0056, M0001 to M0044). File names contain person, expression, intensity, ethnicity and kind:
+F0001_AN01WH_F2D.bmp is the frontal picture; F0001_AN01WH_F3D.bmp is the texture of the model, two half-profile pictures
+side by side.
 
-Used: the pictures of one kind, F2D unless told otherwise. Intensity is 1 to 4, and 0 for neutral; the ethnicity is kept
-as the two letters of the name. Not used: the models (.wrl) and their three-dimensional landmarks.
+Used: the pictures of one kind, by default F2D. The intensity is 1 to 4, and 0 for neutral. The ethnicity is kept as the
+two letters in the name. Not used: the models (.wrl) and their three-dimensional landmarks.
 """
 
 from __future__ import annotations
@@ -35,7 +36,10 @@ GENDERS = {"F": "female", "M": "male"}
 
 
 def read(root: Path, kind: str = "F2D") -> list[Sample]:
-    """Every picture of one `kind` (F2D, F3D or RAW); DatasetError if there is none or a name has an unknown code."""
+    """Read every picture of one `kind` (F2D, F3D or RAW); DatasetError if there is none or a name has an unknown code.
+
+    Raises ValueError for another kind.
+    """
     if kind not in KINDS:
         raise ValueError(f"kind must be {', '.join(KINDS)}, got {kind!r}")
     samples: list[Sample] = []
@@ -60,6 +64,6 @@ def read(root: Path, kind: str = "F2D") -> list[Sample]:
                 )
             )
     if not samples:
-        raise FACTS.absent(root, f"{summary(root)}, and no {kind} picture is below")
+        raise FACTS.absent(root, f"{summary(root)}, and there is no {kind} picture below it")
     check_names(samples, root)
     return samples

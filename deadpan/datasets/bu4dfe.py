@@ -1,12 +1,12 @@
 """BU-4DFE: Binghamton University 3D dynamic facial expression database, posed sequences with a neutral start.
 
 L. Yin, X. Chen, Y. Sun, T. Worm, M. Reale, "A high-resolution 3D dynamic facial expression database", FG 2008. Owner:
-Binghamton University; request at www.cs.binghamton.edu/~lijun/Research/3DFE. One folder a person (F001 to F058, M001 to
-M043) with a folder an expression and the frames 000.jpg, 001.jpg ... beside the models 000.wrl; about 100 frames at 25
-per second, from neutral through the apex and back to neutral.
+Binghamton University; request at www.cs.binghamton.edu/~lijun/Research/3DFE. There is one folder for each person (F001
+to F058, M001 to M043) with one folder for each expression. It holds the frames 000.jpg, 001.jpg ... beside the models
+000.wrl: about 100 frames at 25 per second, from neutral to the apex and back to neutral.
 
-Used: the first frame as neutral and the middle ones as the expression. The apex is not annotated: that it lies in the
-middle is assumed. Not used: the models.
+Used: the first frame as neutral and the middle frames as the expression. The apex is not annotated; we assume that it
+is in the middle. Not used: the models.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FACTS = Facts(
     counts={
         "subjects": 101,
         "sequences": 606,
-        "pictures": 2424,  # a neutral frame and three of the expression in each
+        "pictures": 2424,  # four for each sequence: a neutral frame and three of the expression
         "neutral": 606,
         **dict.fromkeys(EXPRESSIONS[1:], 303),
     },
@@ -38,10 +38,10 @@ GENDERS = {"F": "female", "M": "male"}
 
 
 def read(root: Path, wanted: int = 3, all_frames: bool = False) -> list[Sample]:
-    """The first frame (neutral) and the `wanted` middle frames (the expression) of every sequence.
+    """Read the first frame (neutral) and the `wanted` middle frames (the expression) of every sequence.
 
-    `all_frames` adds the others as the expression, part "onset" before the middle and "offset" behind it.
-    DatasetError if the tree is not there or a folder is no expression.
+    `all_frames` also reads the other frames as the expression; their attribute "part" is "onset" before the middle and
+    "offset" after it. Raises DatasetError if the expected folders are missing or a folder does not name an expression.
     """
     if wanted < 1:
         raise ValueError(f"wanted must be at least 1, got {wanted}")

@@ -1,4 +1,4 @@
-"""A copy of a data set beside what is known of it: people, sequences, pictures of each expression, what is missing."""
+"""Checks a copy of a data set: compares its counts with the published ones, and lists omitted and damaged files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from deadpan.faces.photographs import LFS_POINTER, is_lfs_pointer
 
 
 class Line(NamedTuple):
-    """One number of a copy; `expected` is None where nothing is known."""
+    """One count of a copy; `expected` is the published number, or None if it is not known."""
 
     what: str
     found: int
@@ -23,31 +23,31 @@ class Line(NamedTuple):
 
     @property
     def differs(self) -> bool:
-        """Whether the number is known to be another."""
+        """Whether the count differs from the expected one."""
         return self.expected is not None and self.found != self.expected
 
 
 @dataclass(frozen=True)
 class Check:
-    """What was found of a data set."""
+    """The result of checking a copy of a data set."""
 
     lines: list[Line]
-    bad: list[str]  # pictures that are absent, empty, Git LFS pointers or, where they were opened, unreadable
+    bad: list[str]  # pictures that are missing, empty or Git LFS pointers, and opened pictures that are unreadable
     findings: list[Finding]
-    copy: str = ""  # which common copy of the data set the numbers are compared with, empty for the owner's
+    copy: str = ""  # the common copy whose counts are expected; empty for the owner's distribution
 
     @property
     def whole(self) -> bool:
-        """Whether nothing differs from what is known, no picture is bad and nothing else needs a look."""
+        """Whether all counts are as expected, no picture is bad and no finding needs attention."""
         wrong = [finding for finding in self.findings if not finding.intended]
         return not self.bad and not wrong and not any(line.differs for line in self.lines)
 
 
 def check(name: str, root: Path, *, pictures: bool = False, settings: Mapping[str, Any] | None = None) -> Check:
-    """Count what the reader finds at `root` and what it leaves out; `settings` are the reader's.
+    """Count the pictures that the reader finds at `root` and those that it omits; `settings` are the reader's.
 
-    A sample of the pictures is opened, with `pictures` every one. DatasetError for an unknown name or a tree that is
-    not the data set's.
+    A sample of the pictures is opened, or every picture with `pictures`. Raises DatasetError for an unknown name, and
+    if `root` does not hold the files of the data set.
     """
     root = Path(root)
     samples = read(name, root, **(settings or {}))
@@ -59,7 +59,7 @@ def check(name: str, root: Path, *, pictures: bool = False, settings: Mapping[st
     bad = {sample.name: why for sample in samples if (why := _absent(sample.picture)) is not None}
     there = [sample for sample in samples if sample.name not in bad]
     unreadable, looks = opened(there, every=pictures)
-    seen = {finding.what for finding in looks}  # what the pixels say includes what the bytes say
+    seen = {finding.what for finding in looks}  # pictures with equal pixels include those with equal bytes
     twice = [finding for finding in repeated(there) if finding.what not in seen]
     findings = [*left_out(samples, root, facts), *twice, *looks, *cut_short(there)]
     bad |= unreadable
@@ -69,7 +69,10 @@ def check(name: str, root: Path, *, pictures: bool = False, settings: Mapping[st
 
 
 def _copy(facts: Facts, found: Mapping[str, int]) -> tuple[str, Mapping[str, int]]:
-    """The owner's numbers, or those of the common copy that has people and neutral faces where this one does."""
+    """The expected counts: the owner's, or those of the common copy that this one is most similar to.
+
+    Copies are similar if both or neither have known people and neutral faces, and then by their number of pictures.
+    """
 
     def distance(item: tuple[str, Mapping[str, int]]) -> tuple[int, int]:
         other = sum((found.get(what, 0) > 0) != (item[1].get(what, 0) > 0) for what in ("subjects", "neutral"))
@@ -79,7 +82,7 @@ def _copy(facts: Facts, found: Mapping[str, int]) -> tuple[str, Mapping[str, int
 
 
 def _numbers(samples: Iterable[Sample], expressions: tuple[str, ...]) -> Iterator[str]:
-    """Every word of the report as often as it is counted."""
+    """Yield the name of a count once for each sample, person or sequence that it counts."""
     subjects: set[str] = set()
     sequences: set[tuple[str, str]] = set()
     for sample in samples:

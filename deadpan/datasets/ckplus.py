@@ -1,18 +1,18 @@
 """CK+: The Extended Cohn-Kanade Dataset, posed expressions from neutral to peak.
 
 P. Lucey, J. F. Cohn, T. Kanade, J. Saragih, Z. Ambadar, I. Matthews, CVPR workshops 2010. Owner: University of
-Pittsburgh and Carnegie Mellon University; request at jeffcohn.net/Resources. Tree and codes as in the owner's README
-("PHASE 1", revised 28 September 2010): cohn-kanade-images, Emotion, Landmarks and FACS hold the same SUBJECT/SEQUENCE
-folders. The folders above these may have any name (extended-cohn-kanade-images, Emotion_labels, ...), as files are
-found by their own names. Of the 593 sequences 327 have an emotion file; it is named after the last frame, the peak.
-Where there is none, the sequence has no label and is not read.
+Pittsburgh and Carnegie Mellon University; request at jeffcohn.net/Resources. Folders and codes are those of the owner's
+README ("PHASE 1", revised 28 September 2010): cohn-kanade-images, Emotion, Landmarks and FACS hold the same
+SUBJECT/SEQUENCE folders. The folders above these may have any name (extended-cohn-kanade-images, Emotion_labels, ...),
+because files are found by their own names. Of the 593 sequences 327 have an emotion file, which is named after the last
+frame, the peak. Sequences without an emotion file have no label and are not read.
 
 Two common copies without sequences are read too: CK+48, the last three frames of each sequence as 48 x 48 crops in
-class folders, whose names tell person and sequence; and ckextended.csv, 920 crops as text of people unknown.
+class folders, whose file names contain person and sequence; and ckextended.csv, 920 crops of unknown people as text.
 
-Used: the first frame as neutral, the last frames as the emotion, 68 landmarks, and the action units of the peak, as
+Used: the first frame as neutral, the last frames as the emotion, 68 landmarks, and the action units of the peak as
 attributes AU12 and so on with the intensity (1 to 5; 0: present, intensity not given). Not used: sequences without an
-emotion (but see `unlabelled`), and phase 2, the smiles that are not posed.
+emotion (but see `unlabelled`), and phase 2, the spontaneous smiles.
 """
 
 from __future__ import annotations
@@ -103,11 +103,12 @@ FACTS = Facts(
 
 
 def read(root: Path, last: int = 3, all_frames: bool = False, unlabelled: bool = False) -> list[Sample]:
-    """The first frame (neutral) and the `last` frames (the emotion) of every labelled sequence.
+    """Read the first frame (neutral) and the `last` frames (the emotion) of every labelled sequence.
 
-    `all_frames` adds those between as the emotion, part "onset"; `unlabelled` adds the first frame of the sequences
-    without emotion, as neutral. Copies without sequences (CK+48, ckextended.csv) are read as they are. DatasetError if
-    none of these is there or a label file is damaged.
+    `all_frames` also reads the frames between them as the emotion, with the attribute "part" set to "onset".
+    `unlabelled` also reads the first frame of the sequences without emotion, as neutral. All crops of copies without
+    sequences (CK+48, ckextended.csv) are read. Raises DatasetError if none of these files is found, or if a label file
+    is damaged.
     """
     if last < 1:
         raise ValueError(f"last must be at least 1, got {last}")
@@ -121,7 +122,7 @@ def read(root: Path, last: int = 3, all_frames: bool = False, unlabelled: bool =
     else:
         samples = list(_crops(root))
     if not samples:
-        lacking = "holds pictures of sequences, but no emotion file of them (*_emotion.txt)"
+        lacking = "holds pictures of sequences, but no emotion files for them (*_emotion.txt)"
         raise FACTS.absent(root, lacking if tree.pictures else summary(root))
     check_names(samples, root)
     return samples
@@ -129,7 +130,7 @@ def read(root: Path, last: int = 3, all_frames: bool = False, unlabelled: bool =
 
 @dataclass(frozen=True)
 class _Tree:
-    """The files of a sequence by its place, (S005, 001); a copy may have renamed or left out any folder above."""
+    """The files of each sequence, by person and number (S005, 001); a copy may rename or omit any folder above them."""
 
     pictures: dict[Place, list[Path]]  # in the order of their numbers
     labels: dict[Place, Path]
@@ -138,7 +139,7 @@ class _Tree:
 
 
 def _find(root: Path) -> _Tree:
-    """Look for pictures and label files by their own names; of several sets of pictures one is taken."""
+    """Find pictures and label files by their own names; if there are several sets of pictures, choose one."""
     sets: dict[Path, dict[Place, list[Path]]] = defaultdict(lambda: defaultdict(list))
     tree = _Tree({}, {}, {}, {})
     for path in files_below(root, PICTURES | {".txt"}):
@@ -154,7 +155,7 @@ def _find(root: Path) -> _Tree:
             tree.facs[place] = path
         elif name.endswith("_landmarks.txt"):
             tree.landmarks[(*place, name.removesuffix("_landmarks.txt"))] = path
-    # the owner's pictures before crops of them that lie beside, then the larger set
+    # the owner's pictures are preferred to crops of them in the same copy, then the larger set
     best = max(sets, key=lambda base: ("cohn" in base.name.lower(), sum(map(len, sets[base].values()))), default=None)
     for place, found in sets[best].items() if best else ():
         tree.pictures[place] = sorted(found, key=lambda path: (number(path), path.name))
@@ -194,7 +195,7 @@ def _sequence(place: Place, tree: _Tree, last: int, all_frames: bool, unlabelled
 
 
 def _crops(root: Path) -> Iterator[Sample]:
-    """CK+48 and its like: the last frames of every labelled sequence as 48 x 48 crops in class folders."""
+    """Read a copy such as CK+48: the last frames of every labelled sequence as 48 x 48 crops in class folders."""
     for path in files_below(root):
         match, expression = NAME.match(path.name), class_above(path, root)
         if match and expression:
@@ -222,7 +223,7 @@ def _chosen(pictures: list[Path], label: Path, last: int, all_frames: bool) -> l
     expression, coded = _emotion(label), _coded(label)
     neutral = [path for path in pictures[:1] if number(path) != coded]
     later = pictures[len(neutral) :]
-    # of a sequence that lost its end only frames as near to the peak as the last ones of a whole sequence count
+    # if the end of a sequence is missing, only frames as near to the peak as those of a complete sequence are used
     peak = later[-last:] if later and number(later[-1]) >= coded else [p for p in later if number(p) > coded - last]
     onset = later[: len(later) - len(peak)] if all_frames else []
     return [
@@ -237,7 +238,7 @@ def _phase(path: Path, pictures: list[Path]) -> float:
 
 
 def _numbers(path: Path, columns: int, expected: str) -> NDArray[np.float64]:
-    """The table of numbers in a label file; DatasetError naming the file if it is not one."""
+    """Read a label file as a table of numbers; DatasetError naming the file if it is not one."""
     try:
         words = path.read_text(encoding="ascii").split()
         table = np.array([float(word) for word in words]).reshape(-1, columns)

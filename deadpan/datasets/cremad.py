@@ -1,11 +1,10 @@
 """CREMA-D, the Crowd-sourced Emotional Multimodal Actors Dataset (Cao, Cooper, Keutmann, Gur, Nenkova, Verma 2014).
 
-Owner: Cheyney and West Chester Universities; github.com/CheyneyComputerScience/CREMA-D, with git-lfs: without it the
-videos are text files that cannot be opened. 7,442 clips of 91 actors who speak twelve sentences, in
-`VideoFlash/1001_DFA_ANG_XX.flv` (actor, sentence, emotion, intensity); the same names with the suffix of another
-format are read too. Used are one or more frames of each clip, with the emotion that was acted, and
-VideoDemographics.csv where it is there. Not used: sound, the raters' votes, and `1064_IEO_DIS_MD`, which runs through
-all emotions.
+Owner: Cheyney and West Chester Universities; github.com/CheyneyComputerScience/CREMA-D. Download it with git-lfs,
+without which the videos are text files that cannot be opened. There are 7,442 clips of 91 actors who speak twelve
+sentences, in `VideoFlash/1001_DFA_ANG_XX.flv` (actor, sentence, emotion, intensity); the same names with the suffix of
+another format are read too. Used: one or more frames of each clip with the acted emotion, and VideoDemographics.csv if
+it exists. Not used: sound, the raters' votes, and `1064_IEO_DIS_MD`, in which the actor shows all emotions.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ FACTS = Facts(
     terms="Open Database License; contents under the Database Contents License",
     tree="VideoFlash/1001_DFA_ANG_XX.flv\nVideoDemographics.csv (optional)",
     neutral="the same actor's neutral clips",
-    counts={"subjects": 91, "sequences": 7441, "pictures": 7441},  # 7,442 clips less the one that is left out
+    counts={"subjects": 91, "sequences": 7441, "pictures": 7441},  # 7,442 clips less the one that is not used
     on_purpose={"the clip with every emotion": r"1064_IEO_DIS_MD"},
 )
 CODES = {
@@ -44,9 +43,10 @@ COLUMNS = {"Age": "age", "Sex": "gender", "Race": "race", "Ethnicity": "ethnicit
 
 
 def read(root: Path, frames: int = 1) -> list[Sample]:
-    """`frames` frames of every clip below `root`, the middle one or spread evenly; DatasetError if there is no clip.
+    """Read `frames` frames of every clip below `root`: the middle one, or several at even distances.
 
-    The middle is that of the frames that decode. A clip of which none does gives frame 0, so that it is reported.
+    The middle is counted among the frames that decode. A clip that cannot be decoded is returned with frame 0, so that
+    `prepare` reports it. Raises DatasetError if there is no clip.
     """
     tables = sorted(root.rglob("VideoDemographics.csv"))[:1]
     people = _people(tables[0]) if tables else {}

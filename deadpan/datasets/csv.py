@@ -1,8 +1,8 @@
 """A table of pictures: a CSV or Parquet file with one row per picture, or a folder that holds `manifest.csv`.
 
-Columns: `path` (relative to the table) or, in Parquet, `image` (encoded bytes); `expression`; and, where known,
-`subject`, `sequence`, `frame`, `split`, `name`, and `neutral`: the same person's neutral picture in the same pose and
-pixel geometry (a path, or bytes in Parquet). Every further column is kept as an attribute.
+The required columns are `expression` and `path` (relative to the table) or, in Parquet, `image` (encoded bytes).
+Optional columns are `subject`, `sequence`, `frame`, `split`, `name`, and `neutral`: the same person's neutral picture
+in the same pose and pixel geometry (a path, or bytes in Parquet). All other columns are kept as attributes.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ KNOWN = frozenset({"path", "image", "expression", "subject", "sequence", "frame"
 
 
 def read(root: Path, classes: Classes | None = None) -> list[Sample]:
-    """Every row of the table at `root`; `classes` says what other words or numbers in `expression` mean.
+    """Read every row of the table at `root`; `classes` maps other words or numbers in `expression` to expressions.
 
-    DatasetError for absent columns, unknown expressions or repeated names.
+    Raises DatasetError for missing columns, unknown expressions or repeated names.
     """
     table = root / "manifest.csv" if root.is_dir() else root
     if not table.is_file():
@@ -112,7 +112,7 @@ def _text(value: Any) -> str:
 
 
 def _unknown(value: Any) -> bool:
-    """Whether a cell of a Parquet table is empty: pandas writes NaN there."""
+    """Whether a cell of a Parquet table is empty; pandas writes NaN into empty cells."""
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 

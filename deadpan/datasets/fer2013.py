@@ -1,11 +1,11 @@
 """FER2013 (Goodfellow et al. 2013, "Challenges in Representation Learning"): 48 x 48 grey faces from web searches.
 
-Handed out by Kaggle, as a table (`fer2013.csv`, or `icml_face_data.csv` with blanks in its column names) with columns
-emotion, pixels and Usage. Copies hold folders: `train/CLASS/Training_N.jpg` and `test/CLASS/PublicTest_N.jpg`, or
-`images/train/CLASS/N.jpg` and `images/validation/CLASS/N.jpg`. Every picture that lies in the folder of a class (its
-name, or its code 0 to 6) is used, at any depth; its split is what the nearest folder above is named after, and the two
-test sets are told apart by the names of the files where these say it. The people are not known. Names of the table
-are those of FER+ (`fer0000000` is the first row), so that both can be compared.
+Kaggle distributes it as a table (`fer2013.csv`, or `icml_face_data.csv` with blanks in its column names) with columns
+emotion, pixels and Usage. Copies have folders: `train/CLASS/Training_N.jpg` and `test/CLASS/PublicTest_N.jpg`, or
+`images/train/CLASS/N.jpg` and `images/validation/CLASS/N.jpg`. Every picture in the folder of a class (its name, or its
+code 0 to 6) is read, at any depth. Its split is that of the nearest folder named after a split. The two test sets are
+distinguished by file names, if these contain PublicTest or PrivateTest. The people are not known. Pictures of the table
+have the names of FER+ (`fer0000000` is the first row), so that both data sets can be compared.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ TABLES = r"fer2013\.csv|icml_face_data\.csv|train\.csv"
 
 
 def read(root: Path) -> list[Sample]:
-    """Every picture of the table or the folders at `root`; DatasetError for a damaged row or an absent tree."""
+    """Read every picture of the table or the folders at `root`; DatasetError for a damaged row or missing files."""
     tables = sorted(tables_below(root, TABLES), key=lambda path: path.name.lower() == "train.csv")
     samples = list(read_pixel_table(tables[0], CODES, EXPRESSIONS, "fer")) if tables else list(_folders(root))
     if not samples:
@@ -60,7 +60,7 @@ def _folders(root: Path) -> Iterator[Sample]:
         if expression is None:
             continue
         if expression not in EXPRESSIONS:
-            raise DatasetError(f"{path}: {expression} is no class of FER2013; they are {', '.join(EXPRESSIONS)}")
+            raise DatasetError(f"{path}: {expression} is not a class of FER2013; they are {', '.join(EXPRESSIONS)}")
         split = USAGES.get(path.name.split("_")[0]) or split_of(path, root)
         name = path.relative_to(root).as_posix()
         yield Sample(path, name, one_hot(expression, EXPRESSIONS), split=split, cropped=True)

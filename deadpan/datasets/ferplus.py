@@ -1,11 +1,11 @@
-"""FER+ (Barsoum et al. 2016): the photographs of FER2013 with the votes of ten annotators each.
+"""FER+ (Barsoum et al. 2016): the photographs of FER2013, each with the votes of ten annotators.
 
 Reads the public distribution, a folder with `fer2013.csv` (Kaggle, "Challenges in Representation Learning") and
 `fer2013new.csv` (github.com/microsoft/FERPlus), or one Parquet file with columns `name`, `split`, `image` and
 `votes_neutral` ... `votes_contempt`, `votes_unknown`, `votes_nf`.
 
 A picture is kept if its top expression beats both `unknown` and `nf` (not a face): the *plurality* reading. The
-attribute `majority` is 1.0 where the top expression has more than half of all votes: the *majority* reading.
+attribute `majority` is 1.0 if the top expression has more than half of all votes: the *majority* reading.
 """
 
 from __future__ import annotations
@@ -45,9 +45,10 @@ class Ballot(NamedTuple):
 
 
 def read(root: Path, keep_stray_votes: bool = False) -> list[Sample]:
-    """Every picture whose top expression wins, with its votes as target; DatasetError if the files are not there.
+    """Read every picture whose top expression wins, with the shares of its votes as target.
 
-    A single vote for an expression counts as a slip and is dropped, as FER+'s authors do, unless `keep_stray_votes`.
+    An expression with a single vote is dropped as a mistake of the annotator, as FER+'s authors do, unless
+    `keep_stray_votes`. Raises DatasetError if files are missing or damaged, or if no expression wins in any picture.
     """
     ballots = _distribution(root) if root.is_dir() else _parquet(root)
     samples = [sample for ballot in ballots if (sample := _sample(ballot, keep_stray_votes)) is not None]
@@ -102,11 +103,11 @@ def _distribution(root: Path) -> Iterator[Ballot]:
     for path in (pictures, ballots):
         if not path.is_file():
             raise DatasetError(f"{path} does not exist; {TREE}")
-    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # 2,304 pixels as text, up to 9 kB, fit the default too: be safe
+    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # 2,304 pixels as text have up to 9 kB; the default is 131 kB
     with pictures.open(newline="") as left, ballots.open(newline="") as right:
         rows = zip(csv.DictReader(left), csv.DictReader(right), strict=True)
         try:
-            # the two files have the same 35,887 rows in the same order; a row without a name was no face at all
+            # the two files have the same 35,887 rows in the same order; a row without a name was rejected as no face
             for number, (picture, ballot) in enumerate(rows, start=2):
                 if ballot["Image name"]:
                     yield _row(picture, ballot, f"{root}, line {number}")
@@ -115,12 +116,12 @@ def _distribution(root: Path) -> Iterator[Ballot]:
         except DatasetError:
             raise
         except ValueError as error:
-            raise DatasetError(f"{root}: fer2013.csv and fer2013new.csv do not belong together: {error}") from error
+            raise DatasetError(f"{root}: fer2013.csv and fer2013new.csv do not match: {error}") from error
 
 
 def _row(picture: dict[str, str], ballot: dict[str, str], where: str) -> Ballot:
     if picture["Usage"] != ballot["Usage"] or ballot["Usage"] not in USAGES:
-        raise ValueError(f"{where}: usage {picture['Usage']!r} against {ballot['Usage']!r}")
+        raise ValueError(f"{where}: Usage is {picture['Usage']!r} in one and {ballot['Usage']!r} in the other")
     votes = _votes([ballot["NF" if word == "nf" else word] for word in BALLOT], where)
     return Ballot(
         Path(ballot["Image name"]).stem, USAGES[ballot["Usage"]], encoded(picture["pixels"] or "", where), votes
@@ -128,11 +129,11 @@ def _row(picture: dict[str, str], ballot: dict[str, str], where: str) -> Ballot:
 
 
 def _votes(values: Sequence[Any], where: str) -> tuple[int, ...]:
-    """Votes as whole numbers; DatasetError naming the row for one that is none, as NaN, or negative."""
+    """Votes as whole numbers; DatasetError naming the row if one is negative or not a whole number, such as NaN."""
     try:
         votes = tuple(int(value) for value in values)
         if min(votes) >= 0 and all(float(value) == vote for value, vote in zip(values, votes, strict=True)):
             return votes
     except (TypeError, ValueError, OverflowError):
         pass
-    raise DatasetError(f"{where}: votes must be whole numbers from 0, got {', '.join(map(str, values))}")
+    raise DatasetError(f"{where}: votes must be whole numbers of at least 0, got {', '.join(map(str, values))}")

@@ -1,4 +1,4 @@
-"""What a user should know about a copy: pictures that are left out, occur twice or are blank, and videos cut short."""
+"""Findings about a copy of a data set: pictures that are left out, occur twice or are blank, and truncated videos."""
 
 from __future__ import annotations
 
@@ -20,19 +20,22 @@ from deadpan.faces.video import measure_videos
 from deadpan.pixels import RGB
 
 UNREADABLE = frozenset({".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".psd", ".svg", ".eps", ".pdf"})
-"""Suffixes of pictures in formats that are not read."""
+"""Suffixes of pictures in formats that deadpan does not read."""
 
 EXAMPLES = 3
 
-PROBE = 4096  # bytes at the start, middle and end of a file that are compared before the whole is
+PROBE = 4096  # bytes at the start, middle and end of a file; whole files are compared only if these are equal
 
-OPENED = 64  # pictures that are always opened, spread over the data set
+OPENED = 64  # number of pictures, at even distances in the data set, that are always opened
 
-FLAT = 4  # of 255: most that the pixels of a picture of one colour differ, as JPEG leaves some noise
+FLAT = 4  # of 255: greatest difference between the pixels of a blank picture; JPEG adds some noise
 
 
 class Finding(NamedTuple):
-    """How many pictures have something about them, with the names of some; `intended` is no reason to worry."""
+    """A property of some pictures or videos, their number and some of their names.
+
+    `intended` is true for files that the reader omits on purpose.
+    """
 
     what: str
     number: int
@@ -45,7 +48,7 @@ class Finding(NamedTuple):
 
 
 def left_out(samples: Sequence[Sample], root: Path, facts: Facts) -> list[Finding]:
-    """Pictures and videos below `root` that no sample is of, by whole folders or by names in folders that are read."""
+    """Pictures and videos below `root` that are in no sample, grouped by format, by folder or by unknown names."""
     if not root.is_dir():
         return []
     used = {Path(path) for sample in samples for path in (_file(sample.picture), _file(sample.twin)) if path}
@@ -60,14 +63,14 @@ def left_out(samples: Sequence[Sample], root: Path, facts: Facts) -> list[Findin
         if why is not None:
             intended[f"left out on purpose ({why})"].append(name)
         elif path.suffix.lower() in UNREADABLE:
-            groups[f"left out, {path.suffix.lower()} is no format that is read"].append(name)
+            groups[f"left out, {path.suffix.lower()} is not a supported format"].append(name)
         else:
             above = (folder for folder in path.parents if root in folder.parents)
             unread = [folder for folder in above if folder not in filled]
             if unread:
-                groups[f"left out, all of the folder {unread[-1].relative_to(root).as_posix()}"].append(name)
+                groups[f"left out, the whole folder {unread[-1].relative_to(root).as_posix()}"].append(name)
             else:
-                groups[f"left out, names or labels that are not known in {_place(path.parent, root)}"].append(name)
+                groups[f"left out, unknown names or labels in {_place(path.parent, root)}"].append(name)
     found = [_finding(what, names) for what, names in groups.items()]
     return [*found, *(_finding(what, names)._replace(intended=True) for what, names in intended.items())]
 
@@ -91,12 +94,15 @@ def _finding(what: str, names: Iterable[str]) -> Finding:
 
 
 def repeated(samples: Sequence[Sample]) -> list[Finding]:
-    """Pictures whose files hold the same bytes as an earlier one's, apart those in two splits, labels or people."""
+    """Pictures whose files hold the same bytes as an earlier one.
+
+    Those that occur in two splits, under two labels or under two people are separate findings.
+    """
     return same(samples, _same_content(samples))
 
 
 def same(samples: Sequence[Sample], keys: Iterable[Hashable]) -> list[Finding]:
-    """The findings about samples that share a key, which stands for what a picture holds; None stands for nothing."""
+    """The findings about samples with equal keys. A key identifies the content of a picture; None is never equal."""
     groups: dict[Hashable, list[Sample]] = defaultdict(list)
     for sample, key in zip(samples, keys, strict=True):
         if key is not None:
@@ -118,7 +124,10 @@ def same(samples: Sequence[Sample], keys: Iterable[Hashable]) -> list[Finding]:
 
 
 def _same_content(samples: Sequence[Sample]) -> Iterator[Hashable]:
-    """Equal for samples of the same bytes; files are read whole only where sizes and three places agree."""
+    """Yield a key for each sample, equal for samples with the same bytes.
+
+    A file is read as a whole only if its size and its bytes at three places equal those of another.
+    """
     paths = {path for sample in samples if (path := _file(sample.picture))}
     keys: dict[Path, Hashable] = {path: path.stat().st_size if path.is_file() else path for path in paths}
     for refine in (_probe, _digest):
@@ -154,9 +163,9 @@ def _digest(path: Path) -> bytes:
 
 
 def opened(samples: Sequence[Sample], *, every: bool) -> tuple[dict[str, str], list[Finding]]:
-    """Open pictures: `every` one, or a sample and those with suspiciously few bytes.
+    """Open pictures: `every` one, or a sample and those with unusually few bytes.
 
-    Returns why each unreadable one is unreadable, by name, and the findings about pixels.
+    Returns the reason for each unreadable picture, by name, and the findings about pixels.
     """
     chosen = list(samples) if every else _worth_opening(samples)
     bad: dict[str, str] = {}
@@ -176,12 +185,12 @@ def opened(samples: Sequence[Sample], *, every: bool) -> tuple[dict[str, str], l
 
 
 def is_blank(pixels: RGB) -> bool:
-    """Whether a picture is of one colour, but for the noise that compression leaves."""
+    """Whether a picture has a single colour, apart from the noise of compression."""
     return bool(np.ptp(pixels.reshape(-1, 3), axis=0).max() <= FLAT)
 
 
 def _worth_opening(samples: Sequence[Sample]) -> list[Sample]:
-    """OPENED samples at even distances, and as many of those with less than a quarter of the usual bytes a picture."""
+    """OPENED samples at even distances, and up to OPENED samples with less than a quarter of the median file size."""
     still = [index for index, sample in enumerate(samples) if not isinstance(sample.picture, VideoFrame)]
     sizes = {index: _size(samples[index].picture) for index in still}
     small = [index for index in still if 0 < sizes[index] < median(sizes.values()) / 4]
@@ -197,8 +206,8 @@ def _size(picture: Path | bytes | VideoFrame) -> int:
 
 
 def cut_short(samples: Sequence[Sample]) -> list[Finding]:
-    """Videos of which clearly fewer frames decode than their headers announce."""
+    """Videos of which clearly fewer frames can be decoded than their headers announce."""
     videos = list({sample.picture.path: None for sample in samples if isinstance(sample.picture, VideoFrame)})
     measured = zip(videos, measure_videos(videos), strict=True)
     short = [f"{path.name} ({facts.frames} of {facts.announced} frames)" for path, facts in measured if facts.cut_short]
-    return [_finding("videos that are cut short", short)] if short else []
+    return [_finding("truncated videos", short)] if short else []

@@ -1,8 +1,8 @@
 """Pictures sorted into one folder per expression: ROOT/happiness/a.jpg, or ROOT/train/happiness/a.jpg with splits.
 
-Folders may carry common spellings (`happy`, `0_Angry`), and what lies deeper than the expression's folder is read too.
-What folders of other names mean is said by `classes`: `--classes 1=surprise 2=fear 8=none`; none leaves a folder out.
-People are not known from folders: use the csv reader where they are.
+Folders may have common spellings (`happy`, `0_Angry`). Pictures in folders inside an expression's folder are read too.
+For other names, `--classes 1=surprise 2=fear 8=none` gives the expression of each folder; none skips a folder. Folders
+do not say who is in a picture; to give the people, use the csv reader.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ TREE = "expected pictures in folders named after expressions: ROOT/happiness/a.j
 
 
 def read(root: Path, classes: Classes | None = None) -> list[Sample]:
-    """Every picture below `root`, labelled by its folder; `classes` says what folders of other names mean.
+    """Read every picture below `root`, labelled by its folder; `classes` maps other folder names to expressions.
 
-    DatasetError for a folder that is no expression, such as one that is named by a number.
+    Raises DatasetError for a folder that names no expression, such as a number.
     """
     if not root.is_dir():
         raise DatasetError(f"{root} is not a folder; {TREE}")
@@ -44,7 +44,7 @@ def read(root: Path, classes: Classes | None = None) -> list[Sample]:
 
 
 def class_folders(root: Path, classes: Classes, split: str = "", depth: int = 4) -> Iterator[tuple[Path, str, str]]:
-    """Each folder of a class with its expression and split, also below folders of splits and those around them."""
+    """Find the folders of classes, each with its expression and split, inside the folders of splits and others."""
     for folder in folders(root):
         expression = classes[folder.name] if folder.name in classes else expression_in(folder.name)
         if expression:
@@ -52,7 +52,7 @@ def class_folders(root: Path, classes: Classes, split: str = "", depth: int = 4)
         elif folder.name not in classes:
             named = split_named(folder.name)
             if not named and not any(_means_something(inner.name, classes) for inner in nested(folder, 2)):
-                expression_named(folder.name, f"folder {folder}")  # raises: it is neither a class nor around one
+                expression_named(folder.name, f"folder {folder}")  # raises: it neither is a class nor contains one
             if depth:
                 yield from class_folders(folder, classes, folder.name if named else split, depth - 1)
 

@@ -1,8 +1,8 @@
 """JAFFE, the Japanese Female Facial Expression data set (Lyons, Kamachi, Gyoba 1998).
 
-Owner: Michael Lyons; on request from zenodo.org/records/3451524. One folder of 213 grey 256 x 256 TIFF files named
-PERSON.CODE+TAKE.NUMBER, as `KA.AN1.39.tiff`; ten women, seven expressions, two to four takes each. All are used. Not
-used: the semantic ratings of README_FIRST.txt.
+Owner: Michael Lyons; on request from zenodo.org/records/3451524. One folder holds 213 grey TIFF files of 256 x 256
+pixels, named PERSON.CODE+TAKE.NUMBER, such as `KA.AN1.39.tiff`: ten women, seven expressions, two to four takes of
+each. All pictures are used. Not used: the semantic ratings of README_FIRST.txt.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ NAME = re.compile(r"(?P<person>[A-Z]{2})\.(?P<code>[A-Z]{2})(?P<take>\d*)\.\d+",
 
 
 def read(root: Path) -> list[Sample]:
-    """Every picture below `root` that is named like JAFFE's; DatasetError for an unknown code or if there is none."""
+    """Read every picture below `root` named as in JAFFE; DatasetError if there is none or a code is unknown."""
     samples = []
     for path in files_below(root):
         if match := NAME.fullmatch(path.stem):

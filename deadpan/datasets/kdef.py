@@ -1,10 +1,10 @@
 """KDEF, the Karolinska Directed Emotional Faces (Lundqvist, Flykt, Öhman 1998).
 
 Owner: Karolinska Institutet; on request from kdef.se. 70 people, seven expressions, two sessions, five camera angles:
-4,900 pictures of 562 x 762 pixels in one folder per person and session, named SESSION SEX PERSON EXPRESSION ANGLE, as
-`AF01/AF01ANS.JPG`. AF01 and BF01 are the same woman. All angles are given, with the attribute `view`. Two files carry
-no expression in their name; each person and session lacks exactly one name, so that it is known what they are. Not
-used: the averaged faces (AKDEF). A few pictures are known to be black, or larger than the others.
+4,900 pictures of 562 x 762 pixels in one folder per person and session. Names are SESSION SEX PERSON EXPRESSION ANGLE,
+such as `AF01/AF01ANS.JPG`; AF01 and BF01 are the same woman. All angles are read, with the attribute `view`. The names
+of two files contain no expression; it is the only one missing for that person and session. Not used: the averaged faces
+(AKDEF). A few pictures of the original distribution are black, or larger than the others.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ NAME = re.compile(r"(?P<session>[AB])(?P<sex>[FM])(?P<person>\d\d)(?P<code>[A-Z]
 
 
 def read(root: Path) -> list[Sample]:
-    """Every picture below `root` that is named like KDEF's; DatasetError for an unknown code or if there is none."""
+    """Read every picture below `root` named as in KDEF; DatasetError if there is none or a code is unknown."""
     samples = []
     for path in files_below(root):
         stem = path.stem.upper()

@@ -1,4 +1,4 @@
-"""What lies in a folder of a data set, without the files that operating systems leave behind."""
+"""Lists the files and folders of a data set, without those that operating systems add."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ VIDEOS = frozenset(
 
 
 def visible(folder: Path) -> list[Path]:
-    """What `folder` holds, sorted by name, without .DS_Store, ._name and Thumbs.db; empty if it is no folder."""
+    """The entries of `folder`, sorted by name, without .DS_Store, ._name and Thumbs.db; empty if it is not a folder."""
     if not folder.is_dir():
         return []
     return sorted(path for path in folder.iterdir() if path.name[0] != "." and path.name.lower() != "thumbs.db")
@@ -60,7 +60,7 @@ def holding(root: Path, pattern: str, depth: int = 2) -> Path | None:
 
 
 def middle(frames: int, wanted: int) -> range:
-    """The `wanted` frames in the middle of a sequence of `frames` that starts neutral: never the first."""
+    """The indices of `wanted` frames in the middle of `frames`, without frame 0, which is neutral."""
     last = min(frames, (frames + wanted + 1) // 2)
     return range(max(1, last - wanted), last)
 
@@ -71,19 +71,19 @@ SPLITS |= {"publictest": "public_test", "privatetest": "private_test"}
 
 
 def split_named(name: str) -> str:
-    """The split that a folder or file is named after (`train_set`, `Val`, `PublicTest`), empty if it is none."""
+    """The split in the name of a folder or file (`train_set`, `Val`, `PublicTest`); empty if there is none."""
     words = re.findall(r"[a-z]+", name.lower())
     return next((SPLITS[word] for word in (each.removesuffix("set") for each in words) if word in SPLITS), "")
 
 
 def split_of(path: Path, root: Path) -> str:
-    """The split that the nearest folder between `root` and a file is named after, `root` included; empty if none is."""
+    """The split in the name of the nearest folder between a file and `root` (inclusive); empty if there is none."""
     names = [*reversed(path.relative_to(root).parts[:-1]), root.name]
     return next((split for split in map(split_named, names) if split), "")
 
 
 def tables_below(root: Path, pattern: str, depth: int = 3) -> list[Path]:
-    """The files whose whole name matches `pattern` in any case, nearest first; `root` itself where it is a table."""
+    """The files whose whole name matches `pattern` in any case, nearest first; `root` itself if it is such a file."""
     if root.is_file():
         return [root] if root.suffix.lower() in (".csv", ".txt") else []
     wanted = re.compile(pattern, re.IGNORECASE)
@@ -92,7 +92,7 @@ def tables_below(root: Path, pattern: str, depth: int = 3) -> list[Path]:
 
 
 def summary(root: Path) -> str:
-    """What was found at `root`, for the error that says it is not the data set."""
+    """Describe the content of `root` for the error that the data set is not there."""
     if not root.is_dir():
         return "is not a folder" if root.exists() else "does not exist"
     names = [path.name for path in visible(root)]

@@ -1,9 +1,9 @@
 """The Face Research Lab London Set (DeBruine, Jones 2017): 102 adults, neutral and smiling, in a studio.
 
-Owner: Lisa DeBruine and Benedict Jones, CC BY 4.0, figshare.com/articles/dataset/5047666. Used are the frontal
+Owner: Lisa DeBruine and Benedict Jones, CC BY 4.0, figshare.com/articles/dataset/5047666. Used: the frontal
 photographs, neutral_front/001_03.jpg and smiling_front/001_08.jpg (1350 x 1350 pixels), and gender, age and ethnic
-group of london_faces_info.csv where it is there. Not used: profiles and three-quarter views, .tem templates (189
-points of another scheme than iBUG-68) and the ratings.
+group from london_faces_info.csv if it exists. Not used: profiles and three-quarter views, .tem templates (189 points,
+not those of iBUG-68) and the ratings.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Attributes = dict[str, "str | float"]
 
 
 def read(root: Path) -> list[Sample]:
-    """The frontal photographs below `root`; DatasetError if there is none or the table of people is damaged."""
+    """Read the frontal photographs below `root`; DatasetError if there is none or the table of people is damaged."""
     people: dict[str, Attributes] = {}
     for table in sorted(root.rglob("london_faces_info.csv"))[:1]:
         people = _people(table)

@@ -2,15 +2,15 @@
 
 M. Pantic, M. Valstar, R. Rademaker, L. Maat, "Web-based database for facial expression analysis", ICME 2005, and
 M. Valstar, M. Pantic, LREC 2010. Owner: the MMI group (Imperial College London, University of Twente); request an
-account at mmifacedb.eu. A download holds Sessions/NUMBER with session.xml (the view), S001-001.avi (person-clip),
-S001-001.xml (Metatag Emotion) and, for some, S001-001-oao_aucs.xml (action units).
+account at mmifacedb.eu. A download has folders Sessions/NUMBER with session.xml (the view), S001-001.avi (person-clip),
+S001-001.xml (Metatag Emotion) and, for some clips, S001-001-oao_aucs.xml (action units).
 
-That tree is what public code of several groups reads. Not confirmed by the owner's own documentation, and assumed: the
-emotion codes 1 to 6 (higher ones are no basic expression and are left out), that the person is the first part of a
-clip's name, the views 0 frontal, 1 profile, 2 both side by side, and that profile clips and the frontal ones that are
-not 480 pixels high lie on their side and have to be turned upright.
+Public code of several groups reads these files. Four points are assumed, because the owner's documentation does not
+confirm them. The emotion codes are 1 to 6; clips with higher codes show no basic expression and are left out. The
+person is the first part of a clip's name. The views are 0 frontal, 1 profile, and 2 both side by side. Profile clips,
+and frontal clips that are not 480 pixels high, are rotated by 90 degrees.
 
-Used: of clips with an emotion the first frame as neutral and the middle ones as the emotion; still pictures with an
+Used: the first frame of clips with an emotion as neutral and the middle frames as the emotion; still pictures with an
 emotion as single photographs. Not used: profile clips (but see `profile`), the timing of the action units, the sound.
 """
 
@@ -48,11 +48,12 @@ CLIP = re.compile(r"(S\d+)-\d+")
 
 
 def read(root: Path, wanted: int = 3, profile: bool = False, all_frames: bool = False) -> list[Sample]:
-    """The first frame (neutral) and the `wanted` middle frames (the emotion) of every clip with an emotion.
+    """Read the first frame (neutral) and the `wanted` middle frames (the emotion) of every clip with an emotion.
 
-    Clips in profile are left out unless `profile`. `all_frames` adds the others as the emotion, part "onset" before the
-    middle and "offset" behind it. A video that cannot be opened is given as its frame 0, so that
-    preparing lists it. DatasetError if the tree is not there or an annotation is damaged.
+    Clips in profile are left out unless `profile`. `all_frames` also reads the other frames as the emotion; their
+    attribute "part" is "onset" before the middle and "offset" after it. A video that cannot be opened is returned with
+    frame 0, so that `prepare` reports it. Raises DatasetError if the expected files are missing or an annotation is
+    damaged.
     """
     if wanted < 1:
         raise ValueError(f"wanted must be at least 1, got {wanted}")

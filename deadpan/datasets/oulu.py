@@ -1,14 +1,15 @@
-"""Oulu-CASIA NIR&VIS facial expression database: six posed expressions, two cameras, three lights.
+"""Oulu-CASIA NIR&VIS facial expression database: six posed expressions, two cameras, three illuminations.
 
 G. Zhao, X. Huang, M. Taini, S. Z. Li, M. Pietikäinen, "Facial expression recognition from near-infrared videos", Image
 and Vision Computing 29, 2011. Owner: University of Oulu (Center for Machine Vision and Signal Analysis); request there.
-The original pictures lie in VL (visible) and NI (near infrared), the owner's cropped faces in VL_Acropped and
-NI_Acropped; below each are LIGHT/PERSON/EXPRESSION/000.jpeg ..., from neutral to the peak. The tree is what public
-code of several groups reads; the folder above (OriginalImg, B_OriginalImg, PreProcess_Img, PreProcessImg, PreProcess
-...) differs between copies, so the cameras' folders are looked for, up to four levels down.
+The original pictures are in the folders VL (visible) and NI (near infrared), the owner's cropped faces in VL_Acropped
+and NI_Acropped. Each of these holds LIGHT/PERSON/EXPRESSION/000.jpeg ..., from neutral to the peak. Public code of
+several groups reads these folders. The folder above them (OriginalImg, B_OriginalImg, PreProcess_Img, PreProcessImg,
+PreProcess ...) differs between copies, so that the cameras' folders are searched up to four levels below the root.
 
-Used: the first frame of a sequence as neutral and its last frames as the expression; one camera and one light, the
-field's usual VL and Strong unless told otherwise. Not used: the video files (.avi) of the original distribution.
+Used: the first frame of a sequence as neutral and its last frames as the expression, of one camera and one
+illumination, by default VL and Strong, which most papers use. Not used: the video files (.avi) of the original
+distribution.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ FACTS = Facts(
 )
 CAMERAS = {"VL": "VL", "VIS": "VL", "NI": "NI", "NIR": "NI"}
 LIGHTS = ("Strong", "Weak", "Dark")
-IMAGES = {"OriginalImg": "", "PreProcess_Img": "_Acropped"}  # what stands behind the camera in the folder's name
+IMAGES = {"OriginalImg": "", "PreProcess_Img": "_Acropped"}  # suffix of the camera's name in the folder's name
 
 
 def read(
@@ -55,11 +56,12 @@ def read(
     last: int = 3,
     all_frames: bool = False,
 ) -> list[Sample]:
-    """The first frame (neutral) and the `last` frames (the expression) of every sequence of one camera and light.
+    """Read the first frame (neutral) and the `last` frames (the expression) of every sequence of one camera and light.
 
-    `images` is OriginalImg or PreProcess_Img (cropped faces; "" takes the cropped faces where the copy has no others),
-    `camera` VL or NI, `light` Strong, Weak, Dark or "all"; `all_frames` adds the frames between as the expression, part
-    "onset". DatasetError if the tree is not there.
+    `images` is OriginalImg or PreProcess_Img (cropped faces); with "" the cropped faces are read only if the copy has
+    no original pictures. `camera` is VL or NI, `light` is Strong, Weak, Dark or "all". `all_frames` also reads the
+    frames between as the expression, with the attribute "part" set to "onset". Raises DatasetError if the expected
+    files are missing.
     """
     if images not in ("", *IMAGES) or camera not in CAMERAS or light not in (*LIGHTS, "all") or last < 1:
         raise ValueError(
@@ -68,10 +70,10 @@ def read(
         )
     there = {kind: base for kind, ending in IMAGES.items() if (base := _base(root, CAMERAS[camera] + ending))}
     if not there:
-        raise FACTS.absent(root, f"{summary(root)}, and no folder {CAMERAS[camera]} of a camera in it")
+        raise FACTS.absent(root, f"{summary(root)}, and it has no camera folder {CAMERAS[camera]}")
     if images and images not in there:
         other = next(iter(there))
-        raise FACTS.absent(root, f"it holds {other} alone, give --images {other}")
+        raise FACTS.absent(root, f"it holds {other} only, add --images {other}")
     kind = images or next(iter(there))
     base = there[kind]
     samples: list[Sample] = []
@@ -89,7 +91,7 @@ def read(
 
 
 def _base(root: Path, name: str) -> Path | None:
-    """The nearest folder of that name with folders of lights in it: `root` itself, or up to four levels below."""
+    """The nearest folder of that name that holds illumination folders: `root` itself, or up to four levels below."""
     for folder in nested(root, depth=4):
         if folder.name.lower() == name.lower() and any(lit.name.capitalize() in LIGHTS for lit in folders(folder)):
             return folder

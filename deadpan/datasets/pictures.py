@@ -17,9 +17,9 @@ Read = tuple[Sample, "RGB | PhotographError"]
 
 
 def read_pictures(samples: Iterable[Sample]) -> Iterator[Read]:
-    """Each sample with its pixels, (H, W, 3) uint8 RGB, or the error that says why they cannot be read.
+    """Yield each sample with its pixels, (H, W, 3) uint8 RGB, or with the error if they cannot be read.
 
-    Consecutive frames of one video are decoded in one pass, and come in the order in which they decode.
+    Consecutive frames of one video are decoded in one pass, and yielded in the order of decoding.
     """
     for _, group in runs(samples):
         if isinstance(group[0].picture, VideoFrame):
@@ -30,7 +30,7 @@ def read_pictures(samples: Iterable[Sample]) -> Iterator[Read]:
 
 
 def runs(samples: Iterable[Sample]) -> Iterator[tuple[Path | None, list[Sample]]]:
-    """Consecutive frames of one video together, with the video; None with samples of other kinds."""
+    """Group consecutive frames of one video, each group with the path of the video; other samples have None."""
     for video, group in groupby(samples, lambda sample: getattr(sample.picture, "path", None)):
         yield video, list(group)
 

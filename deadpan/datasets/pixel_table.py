@@ -1,4 +1,4 @@
-"""Tables of pictures written as text: columns emotion, pixels and Usage, as FER2013 and copies of CK+ come."""
+"""Reads tables of pictures written as text, with columns emotion, pixels and Usage: FER2013 and copies of CK+."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ SIDE = 48  # pixels
 
 
 def read_pixel_table(table: Path, codes: Sequence[str], expressions: Sequence[str], prefix: str) -> Iterator[Sample]:
-    """Every row as a crop named PREFIX0000000 and so on; `codes` are the expressions of the codes from 0.
+    """Read every row as a crop named PREFIX0000000 and so on; `codes` lists the expressions of the codes from 0 on.
 
-    DatasetError naming the line that is damaged.
+    Raises DatasetError naming the line that is damaged.
     """
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     with table.open(newline="", encoding="utf-8-sig", errors="replace") as file:
@@ -41,7 +41,7 @@ def read_pixel_table(table: Path, codes: Sequence[str], expressions: Sequence[st
 
 
 def encoded(pixels: str, where: str) -> bytes:
-    """The PNG of 2,304 grey values written as text; DatasetError naming `where` if they are not that."""
+    """Encode 2,304 grey values, written as text, as a PNG; DatasetError naming `where` if they are not such values."""
     try:
         values = np.array(pixels.split(), dtype=np.int64)
     except (ValueError, OverflowError) as error:

@@ -1,9 +1,9 @@
 """RaFD, the Radboud Faces Database (Langner, Dotsch, Bijlstra, Wigboldus, Hawk, van Knippenberg 2010).
 
 Owner: Radboud University Nijmegen; on request from rafd.socsci.ru.nl. 67 people (adults and children), eight
-expressions coached by FACS coders, three gaze directions, five cameras at once: 8,040 pictures named
-`Rafd090_01_Caucasian_female_angry_frontal.jpg` (camera angle, person, group, sex, expression, gaze). All are given,
-with attributes `view` and `gaze`. Not used: the ratings of the validation study.
+expressions coached by FACS coders, three gaze directions, five cameras at the same time: 8,040 pictures named
+`Rafd090_01_Caucasian_female_angry_frontal.jpg` (camera angle, person, group, sex, expression, gaze). All are read, with
+the attributes `view` and `gaze`. Not used: the ratings of the validation study.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ NAME = re.compile(
 
 
 def read(root: Path) -> list[Sample]:
-    """Every picture below `root` that is named like RaFD's; DatasetError for an unknown word or if there is none."""
+    """Read every picture below `root` named as in RaFD; DatasetError if there is none or a word is unknown."""
     samples = []
     for path in files_below(root):
         match = NAME.fullmatch(path.stem.lower())

@@ -64,10 +64,10 @@ ATTRIBUTES = {  # the last three lines of an annotation, in this order; gender 2
 
 
 def read(root: Path, aligned: bool = True) -> list[Sample]:
-    """The labelled pictures that are there; `aligned` takes the crops, else (or without them) the photographs.
+    """Read the labelled pictures that exist: the crops if `aligned` and if there are crops, else the photographs.
 
-    Labels are those of the owner's list or, where a copy has none, of its tables and class folders 1 to 7. DatasetError
-    if there are none, if they are damaged or contradict each other, and for the compound subset.
+    The labels are those of the owner's list or, if a copy has none, of its tables and class folders 1 to 7. Raises
+    DatasetError if there are no labels, if they are damaged or contradict each other, and for the compound subset.
     """
     # the README writes list_partition_label.txt, the file itself is named list_patition_label.txt
     lists = tables_below(root, r"list_par?tition_label\.txt")
@@ -83,7 +83,7 @@ def read(root: Path, aligned: bool = True) -> list[Sample]:
 
 
 def _is_compound(path: Path, root: Path) -> bool:
-    """Whether a label list is that of the compound subset, by its folder or because its codes go beyond 7."""
+    """Whether a label list belongs to the compound subset: by its folder, or because it has codes above 7."""
     folders = path.relative_to(root).parts if root in path.parents else ()
     if any("compound" in name.lower() for name in folders) or re.fullmatch(r"(raf.*)?compound", root.name.lower()):
         return True
@@ -121,7 +121,7 @@ def _is_crop(path: Path) -> bool:
 
 
 def _sorted(root: Path) -> list[Sample]:
-    """Copies without the owner's list: class folders 1 to 7, or named, and tables with columns image and label."""
+    """Read a copy without the owner's list: class folders (1 to 7, or names), and tables (columns image, label)."""
     pictures = files_below(root)
     folders = {path.parent.name for path in pictures}
     if folders & COMPOUND_CODES:
@@ -132,7 +132,7 @@ def _sorted(root: Path) -> list[Sample]:
     for path in pictures:
         said, lies = tables.get(path.name), class_above(path, root, CODES)
         if said and lies and said != lies:
-            raise DatasetError(f"{path}: the table says {said}, the folder {lies}; which of them is right?")
+            raise DatasetError(f"{path}: the table says {said}, but the folder says {lies}; correct one of them")
         expression = said or lies
         if expression in EXPRESSIONS:
             split = split_of(path, root) or split_named(path.stem)
@@ -149,7 +149,7 @@ def _is_small(pictures: list[Path]) -> bool:
 
 
 def _table(table: Path) -> dict[str, str]:
-    """The expression of each picture by the name of its file; none if the table has no columns image and label."""
+    """The expression of each picture by file name; empty if the table has no columns image and label."""
     with table.open(newline="", encoding="utf-8-sig", errors="replace") as file:
         rows = csv.DictReader(file)
         columns = {name.strip().lower(): name for name in rows.fieldnames or ()}
@@ -166,7 +166,7 @@ def _table(table: Path) -> dict[str, str]:
 
 
 def _attributes(annotation: Path) -> dict[str, str | float]:
-    """Gender, ethnicity and age range after the five landmarks; nothing where the file is absent."""
+    """Gender, ethnicity and age range, which follow the five landmarks; empty if the file does not exist."""
     if not annotation.is_file():
         return {}
     codes = annotation.read_text(encoding="utf-8-sig", errors="replace").split()[-3:]

@@ -1,4 +1,4 @@
-"""What every reader returns: one Sample per picture, and the error that says what is wrong with a tree."""
+"""The types that all readers share: Sample, one picture; Facts about a data set; and the error of a reader."""
 
 from __future__ import annotations
 
@@ -14,51 +14,51 @@ from deadpan.expressions import EXPRESSIONS
 
 
 class DatasetError(DeadpanError):
-    """A data set is absent or not in the expected form; the message says what was expected and what to do."""
+    """A data set that is missing or not in the expected form; the text says what was expected and what to do."""
 
 
 @dataclass(frozen=True)
 class VideoFrame:
-    """One frame of a video file, counted from 0, and by how many degrees clockwise to turn it upright."""
+    """One frame of a video file, counted from 0, and the clockwise rotation that turns it upright."""
 
     path: Path
     index: int
-    turn: int = 0  # 0, 90, 180 or 270
+    turn: int = 0  # degrees: 0, 90, 180 or 270
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What is publicly known about a data set: shown by `deadpan data list`, compared by `deadpan data check`."""
+    """The published facts about a data set, which `deadpan data list` prints and `deadpan data check` compares."""
 
     title: str
     "Full name, with the paper that describes it."
     owner: str
-    "Who hands it out."
+    "The institution that distributes it."
     request: str
     "Where to get or request it."
     terms: str
     "Licence or terms of use, in a few words; a model card repeats them."
     tree: str
-    "The expected files below ROOT, one pattern in a line, as the owner distributes them."
+    "The expected files below ROOT, one pattern per line, as the owner distributes them."
     neutral: str
-    "Where neutral faces of the same people come from, or none."
+    "The source of neutral faces of the same people, or none."
     counts: Mapping[str, int] = field(default_factory=dict)
-    "Expected numbers of what the reader returns: subjects, sequences, pictures, and pictures of an expression by name."
+    "Expected counts of the reader's samples: subjects, sequences, pictures, and pictures of each expression by name."
     copies: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    "The same numbers of common copies that hold something else, by the name of the copy."
+    "The same counts for common copies with other content, by the name of the copy."
     on_purpose: Mapping[str, str] = field(default_factory=dict)
-    "Pictures that the reader leaves out on purpose: why, and a regular expression that their paths below ROOT match."
+    "Pictures that the reader leaves out on purpose: the reason, and a regular expression for their paths below ROOT."
     confirmed: bool = True
-    "Whether the tree could be confirmed from public documentation."
+    "Whether public documentation confirms the tree."
 
     def absent(self, root: Path, found: str) -> DatasetError:
-        """The error for a tree that is not there: what was found, what is expected, where to request it."""
+        """The error for a missing tree: it says what was found, what is expected and where to request the data set."""
         return DatasetError(f"{root}: {found}; expected\n{self.tree}\nof {self.title}, from {self.request}")
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One picture of a data set with all that is known about it; landmarks are (x, y) in pixels of the picture."""
+    """One picture of a data set with its label and attributes; landmarks are (x, y) in pixels of the picture."""
 
     picture: Path | bytes | VideoFrame  # a file, the encoded bytes of one, or a frame of a video
     name: str  # unique in the data set
@@ -70,11 +70,11 @@ class Sample:
     twin: Path | bytes | None = None  # the same person neutral, in the same pose, light and pixel geometry
     landmarks: np.ndarray | None = None  # (68, 2) in iBUG-68 order
     twin_landmarks: np.ndarray | None = None
-    cropped: bool = False  # the picture is a face crop already: nothing to detect
+    cropped: bool = False  # whether the picture is a face crop, in which no face is detected
     attributes: Mapping[str, str | float] = field(default_factory=dict)
 
 
-# How lab sets, folder names and spreadsheets write the eight expressions.
+# Spellings of the eight expressions in lab data sets, folder names and spreadsheets.
 SPELLINGS: dict[str, tuple[str, ...]] = {
     "neutral": ("calm", "ne", "neu", "normal"),
     "anger": ("angry", "an", "ang"),
@@ -87,7 +87,7 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
 }
 _EXPRESSION_OF = {word: name for name, words in SPELLINGS.items() for word in (name, *words)}
 Classes = Mapping[str, "str | None"]
-"""What class names of the user's own mean (`{"1": "surprise"}`); None leaves a class out."""
+"""The expressions of the user's own class names (`{"1": "surprise"}`); None leaves a class out."""
 
 
 def expression_in(word: str) -> str | None:
@@ -100,13 +100,13 @@ def expression_named(word: str, where: str) -> str:
     """The expression that `word` means (`happy` is happiness); DatasetError naming `where` if it means none."""
     expression = expression_in(word)
     if expression is None:
-        number = "; what a number means is said by --classes 1=surprise 2=fear ..." if word.strip().isdigit() else ""
+        number = "; to use numbers, add --classes 1=surprise 2=fear ..." if word.strip().isdigit() else ""
         raise DatasetError(f"{where}: {word!r} is not an expression; expected one of {', '.join(EXPRESSIONS)}{number}")
     return expression
 
 
 def class_above(path: Path, root: Path, codes: Mapping[str, str] | None = None) -> str | None:
-    """The expression that the nearest folder between `root` and a file is named after, by word or by code."""
+    """The expression in the name of the nearest folder between `root` and a file, as a word or one of `codes`."""
     for name in reversed(path.relative_to(root).parts[:-1]):
         expression = (codes or {}).get(name) or expression_in(name)
         if expression:
@@ -115,12 +115,12 @@ def class_above(path: Path, root: Path, codes: Mapping[str, str] | None = None) 
 
 
 def one_hot(expression: str, expressions: Sequence[str]) -> tuple[float, ...]:
-    """The label distribution that is certain of `expression`."""
+    """The one-hot label distribution over `expressions`: 1 for `expression`, 0 for the others."""
     return tuple(float(name == expression) for name in expressions)
 
 
 def check_names(samples: Iterable[Sample], where: Path) -> None:
-    """Refuse a data set in which two pictures have the same name (DatasetError)."""
+    """Raise DatasetError if two pictures of a data set have the same name."""
     seen: set[str] = set()
     for sample in samples:
         if sample.name in seen:

@@ -1,4 +1,4 @@
-"""Settings of readers as a user types them: numbers, yes and no, and what class names mean."""
+"""Converts the settings of readers from text: whole numbers, yes and no, and class names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ YES, NO = ("yes", "true", "on", "1"), ("no", "false", "off", "0")
 
 
 def converted(name: str, value: Any, kind: str) -> Any:
-    """`value` as a reader's parameter of the type written `kind`; what is not text is taken as it is."""
+    """Convert text to the type `kind` of a reader's parameter; values that are not text are returned unchanged."""
     if kind.startswith("Classes") and not (value is None or isinstance(value, dict)):
         return read_classes(value if isinstance(value, str) else " ".join(value))
     if not isinstance(value, str):
@@ -28,11 +28,11 @@ def converted(name: str, value: Any, kind: str) -> Any:
 
 
 def read_classes(text: str) -> Classes:
-    """What `1=surprise 2=fear 8=none` says, separated by blanks or commas; none leaves a class out."""
+    """Parse `1=surprise 2=fear 8=none`, separated by blanks or commas; none leaves a class out."""
     classes: dict[str, str | None] = {}
     for part in text.replace(",", " ").split():
         name, found, meaning = part.partition("=")
         if not name or not found:
-            raise DatasetError(f"classes are given as NAME=EXPRESSION, such as 1=surprise 2=fear; got {part!r}")
+            raise DatasetError(f"classes must be NAME=EXPRESSION, such as 1=surprise 2=fear; got {part!r}")
         classes[name] = None if meaning.lower() == "none" else expression_named(meaning, f"classes, {part}")
     return classes

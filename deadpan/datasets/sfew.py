@@ -1,12 +1,12 @@
 """SFEW 2.0, Static Facial Expressions in the Wild (Dhall, Goecke, Lucey, Gedeon 2011): single frames of films.
 
 Owner: Abhinav Dhall and the organisers of the EmotiW challenges; on request from cs.anu.edu.au/few. Train, Val and Test
-hold one folder per expression; the faces that the organisers cut out lie in Train_Aligned_Faces and
-Val_Aligned_Faces(_new), in the same folders. Of every frame the cut-out face is taken where there is one (a film frame
-often shows several people), else the frame. The labels of Test are not public: its pictures are used only where they
-lie in class folders. Film, clip and frame number come from names such as `Airheads_000519240_00000005.png`; the people
-are not known. Assumed, since the owner publishes no description of the tree: where the folders of whole frames lie.
-Names of the archives, classes and files are those of public loaders.
+hold one folder per expression. Train_Aligned_Faces and Val_Aligned_Faces(_new) have the same folders with faces that
+the organisers cropped. If a frame has a cropped face, that face is read (a film frame often shows several people), else
+the frame. The labels of Test are not public: its pictures are read only if they are in class folders. Film, clip and
+frame number come from names such as `Airheads_000519240_00000005.png`; the people are not known. The owner publishes no
+description of the folders: the position of those with whole frames is assumed, and the names of archives, classes and
+files are those of public loaders.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ FACTS = Facts(
     },
 )
 CLASSES = frozenset({"angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"})
-SPLITS = {"train": "train", "val": "validation", "test": "test"}  # what the folders' names begin with
+SPLITS = {"train": "train", "val": "validation", "test": "test"}  # by the start of the folder's name
 NAME = re.compile(r"(?P<film>.+)_(?P<time>\d{9})_(?P<frame>\d{8})")
 
 
 def read(root: Path, aligned: bool = True) -> list[Sample]:
-    """Every picture in a class folder, once: as the cut-out face where there is one, or as the frame if not `aligned`.
+    """Read every picture in a class folder once: its cropped face if it has one and if `aligned`, else the frame.
 
-    DatasetError if there is none.
+    Raises DatasetError if there is no picture.
     """
     chosen: dict[tuple[str, str, str], Path] = {}
     for path in files_below(root):

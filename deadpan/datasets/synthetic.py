@@ -1,4 +1,4 @@
-"""The people that `deadpan synthesize` draws: every picture with its neutral twin and 68 exact landmarks."""
+"""Synthetic people rendered by `deadpan synthesize`: every picture has a neutral twin and 68 exact landmarks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from deadpan.datasets.sample import DatasetError, Facts, Sample, one_hot
 from deadpan.expressions import EXPRESSIONS as EXPRESSIONS
 
 FACTS = Facts(
-    title="people that deadpan draws",
+    title="synthetic people that deadpan renders",
     owner="deadpan",
     request="your own computer: deadpan synthesize ROOT",
     terms="drawn by deadpan: MakeHuman head CC0, ICT-FaceKit head MIT (USC Institute for Creative Technologies)",
@@ -25,9 +25,9 @@ TREE = "expected a folder written by `deadpan synthesize`, with synthetic.json a
 
 
 def read(root: Path) -> list[Sample]:
-    """Every picture listed in ROOT/samples.jsonl; DatasetError if the folder is not one or a line is damaged.
+    """Read every picture listed in ROOT/samples.jsonl; DatasetError if there is no such file or a line is damaged.
 
-    A subject is HEAD-SEED-NUMBER: the same number drawn with another seed or head is someone else.
+    A subject is named HEAD-SEED-NUMBER, because the same number with another seed or head is another person.
     """
     about, lines = root / "synthetic.json", root / "samples.jsonl"
     for path in (about, lines):
@@ -39,7 +39,7 @@ def read(root: Path) -> list[Sample]:
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise DatasetError(f"{about} is damaged ({error!r}); {TREE}") from error
     if found != FORMAT:
-        raise DatasetError(f"{about} has format {found}, this deadpan reads {FORMAT}; draw the people again")
+        raise DatasetError(f"{about} has format {found}, this deadpan reads {FORMAT}; render the people again")
     samples: list[Sample] = []
     with lines.open(encoding="utf-8") as file:
         for number, line in enumerate(file, start=1):

@@ -1,8 +1,8 @@
 """Videos of your own, sorted into one folder per expression: ROOT/happiness/ANNA.mp4, or with a folder per person.
 
-Every tenth frame of each video is taken. Who is seen is known from ROOT/happiness/ANNA/CLIP.mp4, and from the name of
-the file where the same name stands under two expressions or more (ROOT/neutral/ANNA.mp4 next to it); other files are of
-people unknown. Folders train, validation and test may stand above the expressions.
+Every tenth frame of each video is read. The person is known from the folder in ROOT/happiness/ANNA/CLIP.mp4, or from
+the name of the file if it occurs under two expressions or more (ROOT/happiness/ANNA.mp4 and ROOT/neutral/ANNA.mp4); the
+people in other files are unknown. The folders of expressions may be in folders train, validation and test.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ STEP = 10  # frames: a third of a second at 30 per second
 
 
 def read(root: Path, step: int = STEP, classes: Classes | None = None) -> list[Sample]:
-    """Every `step`-th frame of every video below `root`; `classes` says what folders of other names mean.
+    """Read every `step`-th frame of every video below `root`; `classes` maps other folder names to expressions.
 
-    DatasetError for a folder that is no expression, or if there is no video.
+    Raises DatasetError for a folder that names no expression, or if there is no video.
     """
     if step < 1:
         raise ValueError(f"step must be at least 1 frame, got {step}")
@@ -49,21 +49,21 @@ def read(root: Path, step: int = STEP, classes: Classes | None = None) -> list[S
 
 
 class _Clip:
-    """One video and what its place says."""
+    """One video, with the expression, split and person that its path gives."""
 
     def __init__(self, path: Path, root: Path, classes: Classes) -> None:
         self.path, self.name = path, path.relative_to(root).as_posix()
         folders = list(path.relative_to(root).parts[:-1])
         self.split = folders.pop(0) if folders and split_named(folders[0]) else ""
         if not folders:
-            raise FACTS.absent(root, f"{self.name} lies in no folder of an expression")
+            raise FACTS.absent(root, f"{self.name} is not in the folder of an expression")
         word = folders[0]
         self.expression = classes[word] if word in classes else expression_named(word, f"folder of {path}")
         self.person = folders[1] if len(folders) > 1 else ""
         self.stem = path.stem
 
     def samples(self, indices: range, named: bool) -> list[Sample]:
-        """Its frames; a video that cannot be opened has frame 0 alone, so that it is reported and not forgotten."""
+        """The frames of these indices; of a video that cannot be opened only frame 0, so that `prepare` reports it."""
         return [
             Sample(
                 VideoFrame(self.path, index),

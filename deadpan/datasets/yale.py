@@ -1,9 +1,9 @@
 """The Yale Face Database (Belhumeur, Hespanha, Kriegman 1997): 15 people, eleven pictures each.
 
 Owner: Yale University, Center for Computational Vision and Control; vision.ucsd.edu/content/yale-face-database. 165
-grey GIF files named `subject01.happy`, without a suffix (some copies add `.gif`). Used are the four that are
-expressions: happy, normal, sad and surprised. Left out are light, glasses, sleepy and wink, and `subject04.sad`: by
-the database's Readme it was corrupted and is a copy of `subject04.normal`.
+grey GIF files named `subject01.happy`, without a suffix (some copies add `.gif`). Used: the four expressions happy,
+normal, sad and surprised. Not used: light, glasses, sleepy and wink, and `subject04.sad`, which according to the
+database's Readme was corrupted and is a copy of `subject04.normal`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ NAME = re.compile(r"subject(?P<person>\d\d)\.(?P<word>[a-z]+)(\.(gif|pgm|png|jpe
 
 
 def read(root: Path) -> list[Sample]:
-    """The pictures of the four expressions below `root`; DatasetError if there is none."""
+    """Read the pictures of the four expressions below `root`; DatasetError if there is none."""
     samples = []
     for path in sorted(root.rglob("*")):
         match = NAME.fullmatch(path.name)

@@ -70,14 +70,14 @@ def open_tables(evaluation: Evaluation) -> FoldTables:
 
 def absolute(evaluation: Evaluation) -> Evaluation:
     """The evaluation with absolute paths, which are valid in every process."""
-    model = evaluation.model
+    model, start = evaluation.model, evaluation.start
     return dataclasses.replace(
         evaluation,
         out=Path(evaluation.out).resolve(),
         data=str(Path(evaluation.data).resolve()),
         model=model if model is None or str(model) in released() else Path(model).resolve(),
         extra=tuple(str(Path(spec).resolve()) for spec in evaluation.extra),
-        start=None if evaluation.start is None else Path(evaluation.start).resolve(),
+        start=start if start is None or str(start) in released() else Path(start).resolve(),
         test=tuple(str(Path(spec).resolve()) for spec in evaluation.test),
     )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from deadpan.evaluation.folds import Fold, FoldError, check_unseen
 from deadpan.evaluation.frames import every
@@ -13,8 +12,9 @@ from deadpan.evaluation.protocols import Protocol, ProtocolError, divide, occurr
 from deadpan.evaluation.trained_model import TrainedModel
 from deadpan.expressions import EXPRESSIONS
 from deadpan.loading.pairing import with_neutral_faces
-from deadpan.preparation.table import FaceTable, alone, by_name, open_data
+from deadpan.preparation.table import FaceTable, alone, by_name, open_data, photographs_in
 from deadpan.training.provenance import read_provenance
+from deadpan.training.start import place_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +74,7 @@ def gather(
         raise ValueError(f"two of the extra files have the same name: {', '.join(map(str, extra))}; rename one")
     folds = tuple(divide(protocol, table, count, inner=inner))
     tables = FoldTables(protocol, table, folds, tuple(tests), beside, model)
-    before: list[str] = [] if start is None else read_provenance(Path(start), image_size)["subjects"]
+    before: list[str] = [] if start is None else read_provenance(place_of(start), image_size)["subjects"]
     for index in range(len(folds)):
         check_fold(tables, index, before)
     return tables
@@ -124,10 +124,10 @@ def check_fold(tables: FoldTables, index: int, before: Iterable[str]) -> None:
 
 
 def named(tables: Iterable[FaceTable]) -> set[str]:
-    """Every known person in the tables."""
+    """Every known person in the tables, donors of composites included."""
     return {person for table in tables for person in table.people}
 
 
-def pictures(tables: Iterable[FaceTable]) -> set[tuple[str, Any]]:
-    """Every picture in the tables, as (data set, name)."""
-    return {(table.dataset, str(name)) for table in tables for name in table.names}
+def pictures(tables: Iterable[FaceTable]) -> set[tuple[str, str]]:
+    """Every photograph in the tables, as (data set, name); of a composite, those that it was made of."""
+    return {each for table in tables for shown in photographs_in(table) for each in shown}

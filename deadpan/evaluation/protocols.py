@@ -21,7 +21,7 @@ from deadpan.evaluation.folds import (
 from deadpan.evaluation.frames import every, frontal, majority, peak, peak_and_neutral, strongest, whole_sequences
 from deadpan.expressions import EXPRESSIONS
 from deadpan.loading.pairing import with_neutral_faces
-from deadpan.preparation.table import FaceTable, Mask, by_name, subjects_of
+from deadpan.preparation.table import FaceTable, Mask, by_name, people_in, photographs_in
 
 Division = Literal["people", "one person", "split", "pictures", "other data"]
 
@@ -233,26 +233,28 @@ def occurring(table: FaceTable) -> tuple[str, ...]:
 def divide(protocol: Protocol, table: FaceTable, count: int = 10, *, inner: bool = False) -> list[Fold]:
     """Divide the selected pictures into the protocol's folds; `inner` holds out a part of the training for validation.
 
-    FoldError where people are unknown, too few, or on both sides. The single fold of "other data" tests no row of this
-    table.
+    A composite belongs to a part only if its person and its donor both do; otherwise the fold leaves it out. The single
+    fold of "other data" tests no row of this table. FoldError where people are unknown, too few, or on both sides, and
+    where a part is empty.
     """
-    subjects = subjects_of(table)
-    names = [str(each) for each in table.names]
+    people = people_in(table)
     if protocol.division == "people":
-        folds = person_independent(subjects, count, inner=inner)
+        folds = person_independent(people, count, inner=inner)
     elif protocol.division == "one person":
-        folds = leave_one_subject_out(subjects, inner=inner)
+        folds = leave_one_subject_out(people, inner=inner)
     elif protocol.division == "pictures":
-        folds = image_level(subjects, count, inner=inner)
+        folds = image_level(people, count, inner=inner)
     elif protocol.division == "split":
-        folds = [fixed_split([str(each) for each in table.split], subjects, *protocol.splits)]
+        folds = [fixed_split([str(each) for each in table.split], people, *protocol.splits)]
     else:
         nothing = np.zeros(0, np.int64)
         folds = [Fold("other data", np.arange(len(table)), nothing, nothing)]
     if inner and protocol.division in ("split", "other data"):
-        folds = [hold_out(fold, subjects, names) for fold in folds]
+        folds = [hold_out(fold, people, photographs_in(table)) for fold in folds]
     counted = protocol.tested(table)
     folds = [replace(fold, test=fold.test[counted[fold.test]]) for fold in folds]
-    if protocol.division != "other data" and not all(len(fold.test) for fold in folds):
-        raise FoldError(f"{table.path}: a fold of {protocol.name} has nothing to test")
+    parts = ["train", *(["validation"] if inner else []), *(["test"] if protocol.division != "other data" else [])]
+    empty = [part for part in parts if not all(len(getattr(fold, part)) for fold in folds)]
+    if empty:
+        raise FoldError(f"{table.path}: a fold of {protocol.name} has no {empty[0]} pictures")
     return folds

@@ -70,13 +70,13 @@ class TrainedModel:
 
         A model that does not name its people is refused if it was trained on the tested data set and people are known.
         """
-        people = {each for each in subjects_of(tested) if each}
         if "subjects" in self.facts:
-            check_unseen(self.facts["subjects"], people)
-        elif people and tested.dataset in {each["dataset"] for each in self.facts.get("data", [])}:
-            raise FoldError(
-                f"{self.path} learnt from {tested.dataset} and does not say from whom: it cannot be tested on it"
-            )
+            check_unseen(self.facts["subjects"], tested.people)
+            return
+        both = {each["dataset"] for each in self.facts.get("data", [])} & set(tested.sources)
+        if both and tested.people:
+            names = ", ".join(sorted(both))
+            raise FoldError(f"{self.path} was trained on unnamed people of {names}: it cannot be tested on it")
 
 
 def open_model(model: str | Path) -> TrainedModel:

@@ -1,1 +1,1 @@
-"""Prepared file -> pairs -> batches."""
+"""Prepared faces -> pairs with neutral faces -> augmented batches."""

@@ -155,6 +155,19 @@ class Batches:
         )
 
 
+def expected_shares(
+    tables: Sequence[FaceTable], weights: Sequence[float] | None, balance: float
+) -> NDArray[np.float64]:
+    """The expected share of each expression in the targets of a batch of `Batches` with these settings: (K,)."""
+    parts = np.asarray([len(table) for table in tables] if weights is None else weights, np.float64)
+    means = []
+    for table in tables:
+        frequency = np.bincount(table.classes)[table.classes] / len(table)
+        means.append(np.average(table.target, axis=0, weights=frequency**-balance))
+    shares: NDArray[np.float64] = np.average(means, axis=0, weights=parts)
+    return shares
+
+
 def draw_rows(classes: Rows, rows: Rows, count: int, balance: float, draw: np.random.Generator) -> Rows:
     """Sample `count` of `rows` in random order, balanced by their `classes`.
 

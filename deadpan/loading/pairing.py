@@ -38,9 +38,10 @@ def with_neutral_faces(table: FaceTable) -> FaceTable:
     """The table with the person's own neutral picture as each picture's twin, for the data sets of TAKEN_ALIKE.
 
     Among several, pictures of the same sequence come first, then those with the most equal attributes (view, light,
-    ...), then the first by name. A neutral picture is its own twin. Tables of other data sets are returned unchanged.
+    ...), then the first by name. A neutral picture is its own twin. Tables of other data sets are returned unchanged,
+    and so are composites, whose twins are the very photographs that they were made of.
     """
-    if table.dataset not in TAKEN_ALIKE or "neutral" not in table.expressions:
+    if table.dataset not in TAKEN_ALIKE or table.composed_of or "neutral" not in table.expressions:
         return table
     neutral = np.flatnonzero((table.classes == table.expressions.index("neutral")) & (table.subject >= 0))
     place = {int(row): index for index, row in enumerate(neutral)}

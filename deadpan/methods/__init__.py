@@ -1,4 +1,4 @@
-"""The methods, one file each; METHODS is the only list of them."""
+"""The methods, one file for each paper; METHODS is the only list of them."""
 
 from deadpan.method import Method
 from deadpan.methods.baselines import CNN, FeatureDifference, Oracle, PixelDifference

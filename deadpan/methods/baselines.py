@@ -1,10 +1,11 @@
-"""What de-expression has to beat: a plain network, and plain differences; and what it could reach: the oracle.
+"""Baselines for methods that generate a neutral face: a plain network, plain differences, and an upper bound.
 
-`cnn` is an ordinary residual network (He et al. 2016, pre-activation as in doi 10.1007/978-3-319-46493-0_38) on x, and
-makes no neutral face. `pixel_difference` is the same network on x - G(x), `feature_difference` its features of x minus
-those of G(x), without a metric loss; G is DeRL's generator, trained on pairs without an adversary, then frozen.
-`oracle` is the network on x beside x - n with the person's *true* neutral face n, which exists for synthetic people
-only: the ceiling of every method that generates n.
+`cnn` is an ordinary residual network (He et al. 2016, pre-activation as in doi 10.1007/978-3-319-46493-0_38) that
+reads the face x and generates no neutral face. `pixel_difference` is the same network on x - G(x).
+`feature_difference` classifies the features of x minus those of G(x), without a metric loss. In both, G is DeRL's
+generator, trained on pairs without a discriminator and then frozen. `oracle` is the network on x and x - n, where n is
+the person's *true* neutral face, which is known for synthetic people only. It is the upper bound for every method that
+generates n.
 """
 
 from __future__ import annotations
@@ -25,16 +26,16 @@ from deadpan.settings import check_method_settings
 
 @dataclass(frozen=True)
 class CNNConfig:
-    """Settings of the plain network; all of them our choice."""
+    """Settings of the plain network; all are our choice."""
 
     image_size: int = 64
-    "Pixels of a side."
+    "Side of the input in pixels."
     width: float = 1.0
-    "Channel multiplier; 1 is 2.8 million parameters."
+    "Channel multiplier; 1 gives 2.8 million parameters."
     dropout: float = 0.3
-    "Before the classifier layer."
+    "Dropout before the classifier layer."
     epochs: int = 21
-    "Epochs, along a one-cycle schedule."
+    "Epochs, with a one-cycle schedule."
     rate: float = 4e-3
     "AdamW's highest learning rate."
     weight_decay: float = 0.05
@@ -45,7 +46,7 @@ class CNNConfig:
 
 
 class ResidualNetwork(nn.Module):
-    """The residual trunk, and logits of its features."""
+    """The residual trunk with a linear classifier."""
 
     def __init__(self, channels: int, expressions: int, config: CNNConfig) -> None:
         super().__init__()
@@ -59,7 +60,7 @@ class ResidualNetwork(nn.Module):
 
 
 class CNN(Method):
-    """The expression straight from the face."""
+    """Recognise the expression directly from the face."""
 
     Config = CNNConfig
     config: CNNConfig
@@ -71,7 +72,7 @@ class CNN(Method):
         self.network = ResidualNetwork(self.channels, len(expressions), config)
 
     def stages(self) -> list[Stage]:
-        """One stage, all rows."""
+        """One stage on all rows."""
         self.optimizer = AdamW(self.network.parameters(), self.config.rate, weight_decay=self.config.weight_decay)
         optimizers = {"network": self.optimizer}
         return [Stage("network", self.config.epochs, self.step, optimizers, one_cycle, ("network",))]
@@ -85,7 +86,7 @@ class CNN(Method):
         return {"loss": loss.detach(), "accuracy": accuracy(logits, batch.target)}
 
     def input(self, batch: Batch) -> Tensor:
-        """What the network reads in training and evaluation."""
+        """The input of the network in training and evaluation."""
         return batch.image
 
     def forward(self, image: Tensor) -> Prediction:
@@ -94,7 +95,7 @@ class CNN(Method):
 
 
 class Oracle(CNN):
-    """The plain network with the true neutral face at hand; on a lone image it assumes a neutral one."""
+    """The plain network with the true neutral face as a second input; without one, the image itself is used."""
 
     channels = 6
     compares = True
@@ -118,28 +119,28 @@ class Oracle(CNN):
 
 @dataclass(frozen=True)
 class DifferenceConfig:
-    """Settings of the two plain differences; all of them our choice, as far as possible those of derl and cnn."""
+    """Settings of the two plain differences; all are our choice, and the same as those of derl and cnn if possible."""
 
     image_size: int = 64
-    "Pixels of a side, a power of two from 32 on."
+    "Side of the input in pixels, a power of two from 32 on."
     width: float = 1.0
     "Channel multiplier of generator and network."
     outer_skip: bool = False
-    "Also join e1 of the generator to its output layer."
+    "Also connect e1 of the generator to its output layer."
     warp: bool = False
-    "The generator's last layer moves and paints the face: layers.WarpAndPaint."
+    "The generator's last layer warps and paints the face (layers.WarpAndPaint)."
     change_weight: float = 12.0
     "Extra weight of the L1 per 0.2 of local difference between image and neutral."
     dropout: float = 0.3
-    "Before the classifier layer."
+    "Dropout before the classifier layer."
     generator_epochs: int = 40
     "Epochs of the generator, on pairs."
     classifier_epochs: int = 21
-    "Epochs of the network with the generator frozen, along a one-cycle schedule."
+    "Epochs of the network with the generator frozen, with a one-cycle schedule."
     generator_rate: float = 2e-4
-    "Adam's learning rate of the generator, constant for one half, then linear to 0."
+    "Adam's learning rate for the generator, constant for the first half, then linear to 0."
     rate: float = 4e-3
-    "AdamW's highest learning rate of the network."
+    "AdamW's highest learning rate for the network."
     weight_decay: float = 0.05
     "AdamW's weight decay."
 
@@ -161,7 +162,7 @@ class PixelNetwork(nn.Module):
 
 
 class FeatureNetwork(nn.Module):
-    """The plain network up to its pooled features, and its last layer on the difference of two pictures' features."""
+    """The plain network, whose last layer reads the difference between the pooled features of two pictures."""
 
     def __init__(self, expressions: int, config: DifferenceConfig) -> None:
         super().__init__()
@@ -176,7 +177,7 @@ class FeatureNetwork(nn.Module):
 
 
 class PixelDifference(Method):
-    """The expression from the difference of image and generated neutral face."""
+    """Recognise the expression from the difference of image and generated neutral face."""
 
     Config = DifferenceConfig
     config: DifferenceConfig
@@ -203,7 +204,7 @@ class PixelDifference(Method):
         ]
 
     def generator_step(self, batch: Batch) -> dict[str, Tensor]:
-        """One step down the weighted L1 of the paired rows."""
+        """One optimiser step on the weighted L1 of the paired rows."""
         self.generator.train()
         pairs = batch[batch.paired]
         loss, logs = removal_loss(self.generator(pairs.image)[0], pairs, self.config.change_weight)
@@ -231,6 +232,6 @@ class PixelDifference(Method):
 
 
 class FeatureDifference(PixelDifference):
-    """The expression from the difference of the features of image and generated neutral face."""
+    """Recognise the expression from the difference between the features of image and generated neutral face."""
 
     Network = FeatureNetwork

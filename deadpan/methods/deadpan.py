@@ -1,13 +1,14 @@
-"""deadpan's own method: one network that reads a face, relaxes it, and reads what had to be moved and painted.
+"""deadpan's own method: one network that reads a face, generates its neutral face, and reads the changes it made.
 
 No paper describes it. Three ideas come from the papers. As in DeRL, the encoder and decoder layers that removed the
-expression are read. As in DGCN, the face is read beside its neutral face. As in ERR-Net, removal and recognition are
-learnt at the same time, and both residues, of pixels and of shape, take part in the answer.
+expression are read. As in DGCN, the face is compared with its neutral face. As in ERR-Net, removal and recognition are
+trained at the same time, and the residues of pixels and of shape are both classified.
 
-What is ours: both tasks share a residual trunk like that of the plain network `cnn`. The decoder moves and paints the
-face (layers.WarpAndPaint). The residue that is read is everything that the decoder did: the difference of the two
-faces, the flow and the mask. Gradients of the labels do not pass through that residue, so that only true neutral faces
-teach what to remove. With `removal` off the same trunk is left without decoder and residue; that is the control.
+The other parts are ours. Both tasks share a residual trunk like that of the plain network `cnn`. The decoder warps and
+paints the face (layers.WarpAndPaint). The residue that is read holds all changes by the decoder: the difference of the
+two faces, the flow and the mask. The gradient of the classification loss does not pass through that residue, so that
+the removal is trained on true neutral faces only. With `removal` off, the trunk is trained without decoder and residue,
+as a control.
 """
 
 from __future__ import annotations
@@ -38,24 +39,24 @@ from deadpan.settings import check_method_settings
 
 @dataclass(frozen=True)
 class DeadpanConfig:
-    """Settings of deadpan's own method; all of them our choice."""
+    """Settings of deadpan's own method; all are our choice."""
 
     image_size: int = 64
-    "Pixels of a side, a multiple of 16 from 32 on."
+    "Side of the input in pixels, a multiple of 16 from 32 on."
     width: float = 1.0
-    "Channel multiplier; 1 is 4.7 million parameters."
+    "Channel multiplier; 1 gives 4.7 million parameters."
     removal: bool = True
-    "Generate the neutral face and read what was removed; off, the plain trunk."
+    "Generate the neutral face and read the residue; if off, only the trunk is used."
     theta: float = 20.0
     "Weight of the loss of generated neutral faces."
     change_weight: float = 12.0
     "Extra weight of the L1 per 0.2 of local difference between image and neutral; 0 is the plain L1."
     dropout: float = 0.3
-    "Before the classifier layer."
+    "Dropout before the classifier layer."
     removal_epochs: int = 0
-    "Epochs of removal alone, on pairs, before."
+    "Epochs in which removal alone is trained first, on pairs."
     epochs: int = 30
-    "Epochs of removal and recognition together, along a one-cycle schedule."
+    "Epochs of removal and recognition together, with a one-cycle schedule."
     rate: float = 2e-3
     "AdamW's highest learning rate."
     weight_decay: float = 0.05
@@ -79,7 +80,7 @@ class Trunk(nn.Module):
         he_weights(self)
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """(N, 3, S, S) -> what each stage makes, largest first: (N, C_i, S / 2^(i + 1), S / 2^(i + 1))."""
+        """(N, 3, S, S) -> the output of each stage, largest first: (N, C_i, S / 2^(i + 1), S / 2^(i + 1))."""
         hidden = self.stem(image)  # (N, C_0, S / 2, S / 2)
         made = []
         for stage in self.stages:
@@ -89,7 +90,7 @@ class Trunk(nn.Module):
 
 
 class Decoder(nn.Module):
-    """The trunk's layers, smallest first, added up to half the picture's size, and from there the neutral face."""
+    """Adds up the trunk's layers, smallest first, to half the picture's size, and generates the neutral face."""
 
     def __init__(self, channels: list[int], size: int) -> None:
         super().__init__()
@@ -118,7 +119,7 @@ class Decoder(nn.Module):
 
 
 class ResidueReader(nn.Module):
-    """What was removed, as a feature: the difference of the faces, the flow and the mask, at half the size."""
+    """Encodes the residue as a feature: the difference of the faces, the flow and the mask, at half the size."""
 
     def __init__(self, width: float) -> None:
         super().__init__()
@@ -143,7 +144,7 @@ class ResidueReader(nn.Module):
 
 
 class Network(nn.Module):
-    """Trunk, decoder, reader of the residue, and the classifier over the features of all three."""
+    """The trunk, the decoder, the reader of the residue, and the classifier over the features of all three."""
 
     def __init__(self, config: DeadpanConfig, expressions: int) -> None:
         super().__init__()
@@ -171,7 +172,7 @@ class Network(nn.Module):
 
 
 class Deadpan(Method):
-    """Read the face, relax it, and read what had to be moved and painted, in one network."""
+    """Read the face, generate its neutral face and read the changes, in one network."""
 
     Config = DeadpanConfig
     config: DeadpanConfig
@@ -184,7 +185,7 @@ class Deadpan(Method):
         self.network = Network(config, len(expressions))
 
     def stages(self) -> list[Stage]:
-        """Removal and recognition together; before it, on request, removal alone."""
+        """Removal and recognition together; with `removal_epochs`, a stage of removal alone comes first."""
         c = self.config
         self.optimizer = AdamW(self.network.parameters(), c.rate, weight_decay=c.weight_decay)
         joint = Stage("joint", c.epochs, self.joint_step, {"network": self.optimizer}, one_cycle, ("network",))
@@ -198,7 +199,7 @@ class Deadpan(Method):
         ]
 
     def removal_step(self, batch: Batch) -> dict[str, Tensor]:
-        """One step down the loss of the neutral faces made of the paired rows."""
+        """One optimiser step on the loss of the neutral faces generated for the paired rows."""
         pairs = batch[batch.paired]
         self.network.train()
         _, generated = self.network(pairs.image)
@@ -207,7 +208,7 @@ class Deadpan(Method):
         return {"loss": loss.detach(), **logs}
 
     def joint_step(self, batch: Batch) -> dict[str, Tensor]:
-        """One step down the cross-entropy of all rows plus theta times the loss of the paired rows' neutral faces."""
+        """One optimiser step on the cross-entropy of all rows plus theta times the loss of the paired neutral faces."""
         self.network.train()
         logits, generated = self.network(batch.image)
         loss = classification_loss(logits, batch.target)
@@ -226,7 +227,7 @@ class Deadpan(Method):
         return Prediction(logits, generated.neutral)
 
     def show(self, image: Tensor, neutral: Tensor) -> dict[str, Shown]:
-        """Where the neutral face was painted: white where nothing of the face itself is left."""
+        """The mask of painted pixels: white where the neutral face is completely painted."""
         if not self.config.removal:
             return {}
         _, generated = self.network(image)

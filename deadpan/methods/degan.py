@@ -2,10 +2,10 @@
 
 Kamran Ali, Charles E. Hughes. 2019. arXiv 1912.01456
 
-An encoder-decoder makes a face with a wanted identity and the expression of the face that it reads. The identity is
-given to the decoder explicitly, as a code, so that the encoder's own code need only carry the expression; a multi-task
-discriminator, which reads expression and identity and tells real from made, sees to that. What gets classified is this
-code together with the expressive component that the encoder's layers recorded on the way to it.
+An encoder-decoder generates a face with a chosen identity and the expression of its input. The decoder receives the
+identity explicitly, as a code, so that the encoder's own code only has to contain the expression. A multi-task
+discriminator, which classifies expression and identity and distinguishes real from generated faces, enforces this. The
+encoder's code is classified together with the expressive component that the encoder's layers recorded.
 
 Differences from the paper. Only its abstract and figures could be read. Giving the identity to the decoder, the tasks
 of the discriminator, and classifying the code together with the encoder's layers are the paper's; the rest is our
@@ -16,16 +16,16 @@ choice.
    ours too.
 2. `stem` 2 lets the first convolution halve the picture, for a quarter of the arithmetic. 1, as in DR-GAN, is the
    default.
-3. One half of a batch is generated with its own identity, the other half with that of someone else in the batch.
-   Faces of unknown people always get someone else's, and take no part in what needs their identity.
+3. One half of a batch is generated with its own identity, the other half with that of another person in the batch.
+   Faces of unknown people always get another person's identity, and are left out of losses that need their own.
 4. The local CNNs and the sum of their losses are those of our DeRL.
-5. The paper generates no neutral face. `neutral_face` (on by default) adds a decoder that turns what the encoder's
-   layers recorded, all four taps, into the difference between the picture and its neutral face, or with `warp` moves
-   and paints the face (layers.WarpAndPaint). It is trained on pairs, and the encoder with it.
-6. A third stage can fine-tune everything but decoder and discriminator (`joint_epochs`) on the classification loss
+5. The paper generates no neutral face. `neutral_face` (on by default) adds a decoder that reads all four taps of the
+   encoder and generates the difference between the picture and its neutral face. With `warp` it warps and paints the
+   face instead (layers.WarpAndPaint). It is trained on pairs, together with the encoder.
+6. A third stage (`joint_epochs`) can fine-tune all parts except decoder and discriminator on the classification loss
    and the L1 of pairs. Off (0) by default: stage 2 keeps the encoder frozen.
 7. Running averages (EMA) of encoder, decoders and classifier are used and saved.
-8. The paper's numbers and protocol could not be read, so none are repeated here.
+8. The paper's numbers and protocol could not be read, so they are not compared here.
 """
 
 from __future__ import annotations
@@ -60,28 +60,28 @@ JOINT_RATE = 1e-3  # Adam's highest in stage 3, one cycle [ours]
 
 @dataclass(frozen=True)
 class DEGANConfig:
-    """Settings of DE-GAN; the source of each default stands beside it."""
+    """Settings of DE-GAN; the source of each default is given in brackets."""
 
     image_size: int = 96
-    "Pixels of a side, a multiple of 16, of 32 with stem 2, from 32 on [DR-GAN: 96]."
+    "Side of the input in pixels, at least 32, a multiple of 16 (of 32 with stem 2) [DR-GAN: 96]."
     width: float = 1.0
     "Channel multiplier; 0.5 with stem 2 trains on two CPU cores [DR-GAN: 1]."
     stem: int = 1
-    "Stride of the first convolution, 1 or 2; 2 is a quarter of the arithmetic [ours; DR-GAN: 1]."
+    "Stride of the first convolution, 1 or 2; 2 needs a quarter of the arithmetic [ours; DR-GAN: 1]."
     subjects: int = 1000
-    "Identities that codes are kept for, at least as many as the training data has people [ours]."
+    "Number of identity codes, at least the number of people in the training data [ours]."
     neutral_face: bool = True
-    "Also make the neutral face from the encoder's layers [ours; paper: none is made]."
+    "Also generate the neutral face from the encoder's layers [ours; paper: none]."
     warp: bool = False
-    "The neutral face is moved and painted: layers.WarpAndPaint [ours; off: x + d]."
+    "Warp and paint the neutral face (layers.WarpAndPaint) [ours; off: x + d]."
     taps: Literal["encoder", "none"] = "encoder"
-    "What is classified beside the code: the encoder's layers [paper], or none."
+    "Layers classified together with the code: the encoder's [paper], or none."
     adversarial: float = 1.0
     "Weight of the adversarial term [ours]."
     reconstruction: float = 10.0
-    "Weight of the L1 where a face is made with its own identity [ours]."
+    "Weight of the L1 of faces generated with their own identity [ours]."
     neutral: float = 50.0
-    "Weight of the L1 between the person's true neutral face and the one made, where one is made [ours]."
+    "Weight of the L1 between the true and the generated neutral face [ours]."
     change_weight: float = 12.0
     "Extra weight of that L1 per 0.2 of local difference between image and neutral [ours; 0 = plain L1]."
     synthesis_epochs: int = 40
@@ -91,7 +91,7 @@ class DEGANConfig:
     joint_epochs: int = 0
     "Epochs of stage 3 [ours; paper: none]."
     synthesis_rate: float = 2e-4
-    "Adam's learning rate in stage 1, constant for one half, then linear to 0 [DR-GAN; schedule ours]."
+    "Adam's learning rate in stage 1, constant for the first half, then linear to 0 [DR-GAN; schedule ours]."
 
     def __post_init__(self) -> None:
         check_method_settings(self)
@@ -117,7 +117,7 @@ def enlargement(before: int, after: int) -> list[nn.Module]:
 
 
 class Encoder(nn.Module):
-    """From a face to its code, handing out what the ends of the stages recorded.
+    """Encodes a face to a code, and also returns the outputs of the stages (taps).
 
     For 96 px and stem 1: 96x96x64, then the taps 48x48x128, 24x24x192, 12x12x256, 6x6x320, then the code of 320.
     """
@@ -169,7 +169,7 @@ class Decoder(nn.Module):
 
 
 class Verdict(NamedTuple):
-    """What the discriminator says of N faces."""
+    """The discriminator's outputs for N faces."""
 
     expression: Tensor  # (N, K) logits
     identity: Tensor  # (N, subjects) logits
@@ -194,7 +194,7 @@ class Discriminator(nn.Module):
 
 
 class NeutralDecoder(nn.Module):
-    """What the encoder's layers recorded, decoded into what separates the picture from its neutral face."""
+    """Decodes the encoder's taps to the difference between the picture and its neutral face."""
 
     def __init__(self, config: DEGANConfig) -> None:
         super().__init__()
@@ -257,9 +257,10 @@ def reconstruction_loss(made: Tensor, image: Tensor, own: Tensor) -> Tensor:
 
 
 def wanted_identity(subject: Tensor) -> tuple[Tensor, Tensor]:
-    """Which identity each face is made with, and where it is its own.
+    """Choose the identity with which each face is generated; also returns where it is the face's own.
 
-    Every second face keeps its own if it has one, the others get that of somebody in the batch; -1 if nobody is known.
+    Every second face keeps its own identity if it is known; the others get that of another face in the batch. It is -1
+    if no identity is known.
     """
     known = (subject >= 0).nonzero().squeeze(1)
     own = (subject >= 0) & (torch.arange(len(subject), device=subject.device) % 2 == 0)  # (N,)
@@ -270,7 +271,7 @@ def wanted_identity(subject: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class DEGAN(Method):
-    """Give the decoder the identity, so that the encoder's code keeps the expression; classify code and layers."""
+    """Give the decoder the identity, so that the encoder's code contains the expression; classify code and layers."""
 
     Config = DEGANConfig
     config: DEGANConfig
@@ -293,7 +294,7 @@ class DEGAN(Method):
             self.neutral_decoder = NeutralDecoder(config)
 
     def stages(self) -> list[Stage]:
-        """Stage 1 trains encoder and decoder against the discriminator, stage 2 the classifier on what they left."""
+        """Stage 1 trains encoder and decoders against the discriminator, stage 2 the classifier, encoder frozen."""
         c = self.config
         generator = [*self.encoder.parameters(), *self.decoder.parameters()]
         averaged: tuple[str, ...] = ("encoder", "decoder")
@@ -323,7 +324,7 @@ class DEGAN(Method):
             child.train()
         taps, code = self.encoder(batch.image)  # code (N, 320)
         wanted, own = wanted_identity(batch.subject)
-        # Where nobody is known, the faces are made with the first identity, and no loss asks for it.
+        # If no identity is known, the faces are generated with the first one, and no loss uses it.
         identity = F.one_hot(wanted.clamp(min=0), c.subjects).to(code)  # (N, subjects)
         noise = 2 * torch.rand(len(batch), NOISE, device=code.device) - 1
         made = self.decoder(code, identity, noise).float()  # (N, 3, S, S)
@@ -345,7 +346,7 @@ class DEGAN(Method):
         return {"loss": loss_g.detach(), **{name: term.detach() for name, term in terms.items()}, **logs}
 
     def removal(self, batch: Batch, taps: list[Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """The weighted loss of the neutral faces made of the paired rows, and what to log; 0 where there are none."""
+        """The weighted loss of the neutral faces generated for the paired rows, and logs; 0 if there are none."""
         if not self.generates or not batch.paired.any():
             return batch.image.new_zeros(()), {}
         self.neutral_decoder.train()
@@ -355,7 +356,7 @@ class DEGAN(Method):
         return self.config.neutral * loss, logs
 
     def check_subjects(self, subject: Tensor) -> None:
-        """ValueError where a person of the data has no identity code."""
+        """Raise ValueError if a person of the data has no identity code."""
         largest = int(subject.max())
         if largest >= self.config.subjects:
             raise ValueError(
@@ -403,7 +404,7 @@ class DEGAN(Method):
         return {"loss": loss.detach(), "accuracy": accuracy(final, batch.target), **logs}
 
     def forward(self, image: Tensor) -> Prediction:
-        """(N, 3, S, S) -> logits of the final classifier and, where one is made, the neutral face."""
+        """(N, 3, S, S) -> logits of the final classifier, and the neutral face (the image itself without one)."""
         taps, code = self.encoder(image)
         logits, _ = self.classifier(taps, code)
         return Prediction(logits, self.neutral_decoder(image, taps).neutral if self.generates else image)

@@ -2,23 +2,23 @@
 
 Huiyuan Yang, Umur Ciftci, Lijun Yin. CVPR 2018. doi 10.1109/CVPR.2018.00231
 
-An expression is a neutral component plus an expressive component. A conditional GAN turns any face of a person into
-that person's neutral face; what it filtered out is still recorded in its intermediate layers. That deposit, the
-residue, is what gets classified: not x - G(x), and not a difference of features, but the raw activations of encoder
-and decoder layers, concatenated per spatial size.
+An expression is a neutral component plus an expressive component. A conditional GAN generates a person's neutral face
+from any face of that person. The expressive component that it removed is still recorded in its intermediate layers.
+This residue is classified: not x - G(x), and not a difference of features, but the raw activations of encoder and
+decoder layers, concatenated for each spatial size.
 
 Differences from the paper. Only its abstract, figures and tables could be read. Layer outputs, taps, skips, losses
-and the order of the two stages are the paper's; what follows is our choice.
+and the order of the two stages are the paper's; the following points are our choice.
 
 1. Kernels (4x4, stride 2), normalisation and dropout of the generator are pix2pix's.
 2. theta_1 = 100 and all lambda_i = 1: the paper's values are not stated in the text that could be read.
 3. The L1 is weighted by the local difference of the pair, 1 + 12 * (5x5 mean of |x - n|) / 0.2 (`change_weight`).
    Nearly all pixels of a pair agree, so with a plain L1 the generator learns to copy. 0 gives the paper's plain L1.
-4. A local CNN has three 3x3 convolutions ("three layers" are drawn), pooled while larger than 4x4.
+4. A local CNN has three 3x3 convolutions (the figure shows "three layers"), pooled while larger than 4x4.
 5. A third stage can train generator and classifier together (`joint_epochs`), with a fifth of theta_1 on the L1 of
    pairs. Off (0) by default: the paper keeps the generator frozen.
-6. With `warp` the last layer moves and paints the face (layers.WarpAndPaint). Off by default: the paper's generates
-   n.
+6. With `warp` the last layer warps and paints the face (layers.WarpAndPaint). Off by default: the paper's last layer
+   generates n.
 7. `blocks` refines each encoder layer of at least 4x4 by residual blocks; sizes, channels and taps stay the paper's.
    Off (0) by default.
 8. Running averages (EMA) of the weights of generator and classifier are used and saved.
@@ -60,20 +60,20 @@ JOINT_DECAY = 0.05  # AdamW's weight decay in stage 3 [ours]
 
 @dataclass(frozen=True)
 class DeRLConfig:
-    """Settings of DeRL; the source of each default stands beside it."""
+    """Settings of DeRL; the source of each default is given in brackets."""
 
     image_size: int = 64
-    "Pixels of a side, a power of two from 32 on [paper: 64]."
+    "Side of the input in pixels, a power of two from 32 on [paper: 64]."
     width: float = 1.0
     "Channel multiplier; 0.5 trains on two CPU cores [paper: 1]."
     outer_skip: bool = False
-    "Also join e1 to the output layer [paper draws none]."
+    "Also connect e1 to the output layer [paper: no]."
     blocks: int = 0
-    "Residual blocks that refine each encoder layer of at least 4x4 before it is handed on [ours; paper draws none]."
+    "Residual blocks after each encoder layer of at least 4x4 [ours; paper: none]."
     warp: bool = False
-    "The last layer moves and paints the face: layers.WarpAndPaint [ours; paper: it makes n]."
+    "The last layer warps and paints the face (layers.WarpAndPaint) [ours; paper: it generates n]."
     branches: tuple[int, ...] = (1, 2, 3, 4)
-    "Which local CNNs are built, 1 at the largest tap [paper: all]; a single one is the paper's ablation."
+    "Local CNNs to build, 1 for the largest tap [paper: all]; a single one is the paper's ablation."
     theta: float = 100.0
     "Weight of the L1, the paper's theta_1 [value not stated in the paper; pix2pix's]."
     change_weight: float = 12.0
@@ -87,7 +87,7 @@ class DeRLConfig:
     joint_epochs: int = 0
     "Epochs of stage 3 [ours; paper: none]."
     generator_rate: float = 2e-4
-    "Adam's learning rate in stage 1, constant for one half, then linear to 0 [pix2pix]."
+    "Adam's learning rate in stage 1, constant for the first half, then linear to 0 [pix2pix]."
     classifier_rate: float = 1e-3
     "Adam's learning rate in stage 2, cosine [not stated in the paper]."
     joint_rate: float = 3e-4
@@ -98,7 +98,7 @@ class DeRLConfig:
 
 
 class Generator(nn.Module):
-    """Encoder-decoder that removes the expression and hands out what it recorded on the way.
+    """Encoder-decoder that removes the expression and also returns the activations of its layers.
 
     For 64 px: e1 32x32x64, e2 16x16x128, e3 8x8x256, e4 4x4x512, e5 2x2x512, e6 1x1x512, and d5 ... d1 back.
     """
@@ -149,7 +149,7 @@ class Generator(nn.Module):
                 residue.append(torch.cat([encoded[i - 1], hidden], 1))  # (N, 2 C_i, S / 2^i, S / 2^i)
         if self.outer_skip:
             hidden = torch.cat([hidden, encoded[0]], 1)
-        last = self.output(hidden)  # (N, 3, S, S), to be warped (N, 6, S, S)
+        last = self.output(hidden)  # (N, 3, S, S), with warp (N, 6, S, S)
         made = Generated(torch.tanh(last)) if self.warp is None else self.warp(image, last)
         return made, residue[::-1], encoded[-1].flatten(1)
 
@@ -177,7 +177,7 @@ class Classifier(nn.Module):
 
 
 class DeRL(Method):
-    """Generate the neutral face, then classify what the generator recorded while doing so."""
+    """Generate the neutral face, then classify the activations of the generator's layers."""
 
     Config = DeRLConfig
     config: DeRLConfig
@@ -213,7 +213,7 @@ class DeRL(Method):
         ]
 
     def generator_step(self, batch: Batch) -> dict[str, Tensor]:
-        """One step of the discriminator, then one of the generator down L_G = -log D + theta_1 * L1."""
+        """One step of the discriminator, then one of the generator on L_G = -log D + theta_1 * L1."""
         c = self.config
         pairs = batch[batch.paired]
         self.generator.train()

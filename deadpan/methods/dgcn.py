@@ -2,31 +2,32 @@
 
 Youngsung Kim, ByungIn Yoo, Youngjun Kwak, Changkyu Choi, Junmo Kim. 2017. arXiv 1703.07140
 
-How deeply people express themselves differs, so a face is compared with a reference face of the same person, and the
-reference is generated from the face itself by an encoder-decoder. One embedding network, shared by both, reads face
-and reference; what separates their embeddings, the contrast, is what gets classified. A supervised reconstruction loss
-teaches the generator, a contrastive metric loss the embedding, and everything is trained as one network in the end.
+People differ in the intensity of their expressions, so a face is compared with a reference face of the same person. An
+encoder-decoder generates the reference from the face itself. One embedding network, shared by both, reads face and
+reference; the difference of their embeddings, the contrast, is classified. A supervised reconstruction loss trains the
+generator and a contrastive metric loss the embedding. Finally all parts are trained as one network.
 
 Differences from the paper. Only its abstract and survey tables could be read, and there is no public code. The idea,
-the kinds of loss and the order of the training are the paper's; what follows is our choice.
+the kinds of loss and the order of the training are the paper's; the following points are our choice.
 
-1. Every layer. The paper's network is 14 layers deep; ours has 4 + 1 + 1 + 4 in the generator, 5 + 1 in the embedding
+1. All layers. The paper's network is 14 layers deep; ours has 4 + 1 + 1 + 4 in the generator, 5 + 1 in the embedding
    and 2 in the classifier, and one convolution more or less for each doubling or halving of the picture.
-2. The contrast is E(x) - E(R(x)): the abstract says that face and reference are compared at the embedding layer, not
-   how. `contrast` also offers E(x) beside the contrast.
-3. The metric loss. Directions of contrasts of one expression are pulled together, of two expressions pushed apart up
-   to a margin of 1. Contrasts of neutral faces have no direction and shrink to 0, as a share of the mean contrast: a
-   plain |c|^2 is lowered fastest by shrinking every c. In both terms a contrast counts as at least a quarter as long
-   as the embedding: at first R(x) is nearly x, and the direction of that noise kept E from learning.
+2. The contrast is E(x) - E(R(x)): the abstract says that face and reference are compared at the embedding layer, but
+   not how. With `contrast` "concat", E(x) is classified together with the contrast.
+3. The metric loss. Directions of contrasts of one expression are pulled together, those of two expressions are pushed
+   apart up to a margin of 1. Contrasts of neutral faces have no direction and shrink to 0. Their squared length is
+   divided by the mean of all contrasts, because a plain |c|^2 is reduced fastest by shrinking every c. In both terms
+   the length of a contrast is taken to be at least a quarter of the embedding's. At first R(x) is nearly x, and
+   without this minimum the direction of such noise kept E from learning.
 4. The weights of the total, L = L_rec + 0.1 L_con + 1 CE, and all rates, epochs and schedules. In the joint stage R's
    rate is divided by 10 and that of the rest by 4.
 5. The L1 is weighted by the local difference of the pair, 1 + 12 * (5x5 mean of |x - n|) / 0.2 (`change_weight`).
    Nearly all pixels of a pair agree, so with a plain L1 the generator learns to copy. 0 gives the plain L1.
-6. `skips` (U-Net) and `warp` (the last layer moves and paints the face: layers.WarpAndPaint) keep the reference
-   sharp, which a code of 256 numbers cannot; `blocks` refines R's encoder by residual blocks. All are off by default.
-7. `reference` also offers the true neutral face where it is known ("real", the upper bound), or none (the ablation:
-   E(x) itself is classified, and R is not built).
-8. Unpaired faces take part in the metric loss and the cross-entropy.
+6. `skips` (U-Net) and `warp` (the last layer warps and paints the face, layers.WarpAndPaint) keep the reference
+   sharp, which a code of 256 numbers cannot. `blocks` adds residual blocks to R's encoder. All are off by default.
+7. With `reference` "real" the true neutral face is used where it is known, as an upper bound. With "none" E(x) itself
+   is classified and R is not built, as an ablation.
+8. Unpaired faces are used in the metric loss and the cross-entropy.
 9. Running averages (EMA) of the weights are used and saved.
 10. Faces are classified one by one. The paper uses all frames of each sequence; how it joins them could not be read.
 """
@@ -68,7 +69,7 @@ is nearly x, so the direction of a contrast is noise, and its gradient, 1 / |c|,
 EMBEDDING = 256  # numbers of E(x) [ours]
 DROPOUT = 0.2  # before each of the classifier's layers [ours]
 DECAY = 0.05  # AdamW's weight decay [ours]
-MARGIN = 1.0  # distance from which directions of two expressions are far enough apart; opposite ones have 2 [ours]
+MARGIN = 1.0  # distance beyond which directions of two expressions are not pushed apart; opposite ones have 2 [ours]
 
 
 @dataclass(frozen=True)
@@ -76,23 +77,23 @@ class DGCNConfig:
     """Settings of DGCN; the paper's text could not be read, so that every default is ours unless marked."""
 
     image_size: int = 64
-    "Pixels of a side, a power of two from 32 to 256 [ours]."
+    "Side of the input in pixels, a power of two from 32 to 256 [ours]."
     width: float = 1.0
     "Channel multiplier of the convolutions; 0.5 trains on two CPU cores [ours]."
     code: int = 256
     "Numbers between the generator's encoder and decoder [ours]."
     skips: bool = False
-    "Also hand the generator's encoder layers to its decoder, as in a U-Net [ours; off: code alone]."
+    "Also connect the generator's encoder layers to its decoder, as in a U-Net [ours; off: only the code]."
     warp: bool = False
-    "The generator's last layer moves and paints the face: layers.WarpAndPaint [ours; off: it makes R(x)]."
+    "The generator's last layer warps and paints the face (layers.WarpAndPaint) [ours; off: it generates R(x)]."
     blocks: int = 0
-    "Residual blocks that refine each of the generator's encoder layers before it is handed on [ours]."
+    "Residual blocks after each of the generator's encoder layers [ours]."
     contrast: Contrast = "diff"
-    "What is classified: E(x) - E(R(x)), or E(x) beside it [paper: comparison at the embedding]."
+    "Input of the classifier: E(x) - E(R(x)), or also E(x) [paper: comparison at the embedding]."
     reference: Reference = "generated"
-    "The face compared with: R(x) [paper], the true neutral face where known, or none: E(x) alone, the ablation."
+    "Reference face: R(x) [paper], the true neutral face where known, or none (the ablation: only E(x))."
     contrastive: float = 0.1
-    "Weight of the metric loss, the total's a [ours]."
+    "Weight a of the metric loss in the total [ours]."
     change_weight: float = 12.0
     "Extra weight of the L1 per 0.2 of local difference between image and neutral [ours; 0 = plain L1]."
     generator_epochs: int = 40
@@ -100,9 +101,9 @@ class DGCNConfig:
     contrast_epochs: int = 20
     "Epochs of embedding and classifier with the generator frozen [ours]."
     joint_epochs: int = 10
-    "Epochs of all together [ours]."
+    "Epochs of all parts together [ours]."
     generator_rate: float = 1e-3
-    "Adam's rate for R, constant for one half, then linear to 0; a tenth of it, one cycle, in the joint stage [ours]."
+    "Adam's rate for R, constant for half, then linear to 0; in the joint stage a tenth of it, one cycle [ours]."
     contrast_rate: float = 2e-3
     "AdamW's highest rate for embedding and classifier, one cycle; a quarter of it in the joint stage [ours]."
 
@@ -130,7 +131,7 @@ def encoder_layers(channels: list[int], blocks: int) -> nn.ModuleList:
 
 
 class Generator(nn.Module):
-    """R: the reference face, made from a face by way of a short code.
+    """R: generates the reference face from a face through a short code.
 
     For 64 px: 32x32x64, 16x16x128, 8x8x256, 4x4x512, the code of 256, and back; innermost are 4x4 at any size.
     """
@@ -177,7 +178,7 @@ class Generator(nn.Module):
 
 
 class Encoder(nn.Module):
-    """E: the embedding that face and reference share.
+    """E: the embedding network, which reads both face and reference.
 
     For 64 px: 32x32x32, 16x16x64, 8x8x128, 4x4x256, 2x2x256, embedding of 256; innermost are 2x2 at any size.
     """
@@ -209,7 +210,7 @@ class Encoder(nn.Module):
 
 
 class Classifier(nn.Module):
-    """Two fully connected layers on what was compared."""
+    """Two fully connected layers on the contrast, or on embedding and contrast."""
 
     def __init__(self, features: int, expressions: int) -> None:
         super().__init__()
@@ -226,8 +227,8 @@ class Classifier(nn.Module):
 def separation_loss(contrast: Tensor, expression: Tensor, margin: float, short: float | Tensor = 1e-2) -> Tensor:
     """Metric loss of contrasts (N, D) by their expression (N,), the mean over all pairs of rows; 0 without a pair.
 
-    With d the distance of two directions c / |c|: d^2 for one expression, max(0, margin - d)^2 for two. Contrasts
-    shorter than `short` are divided by `short` instead: the direction of next to nothing is noise.
+    With d the distance of two directions c / |c|, a pair of one expression adds d^2, and a pair of two expressions adds
+    max(0, margin - d)^2. Contrasts shorter than `short` are divided by `short`, because their direction is noise.
     """
     contrast = contrast.float()
     direction = contrast / contrast.norm(dim=1, keepdim=True).clamp(min=short)  # (N, D)
@@ -235,22 +236,22 @@ def separation_loss(contrast: Tensor, expression: Tensor, margin: float, short: 
         len(contrast), len(contrast), 1, device=contrast.device
     )  # P = N (N - 1) / 2 each
     squared = (direction[first] - direction[second]).square().sum(1)  # (P,)
-    apart = F.relu(margin - (squared + 1e-12).sqrt()).square()  # the root of a plain 0 has no gradient
+    apart = F.relu(margin - (squared + 1e-12).sqrt()).square()  # the root has no gradient at 0
     return torch.where(expression[first] == expression[second], squared, apart).sum() / max(1, len(first))
 
 
 def rest_loss(contrast: Tensor, neutral: Tensor, short: float | Tensor = 1e-2) -> Tensor:
     """|c|^2 of the neutral rows (N,) bool of contrasts (N, D), as a share of the mean |c|^2; 0 without such a row.
 
-    A share, because a plain |c|^2 is fastest lowered by shrinking every c, until the classifier has nothing to read;
-    of a mean |c|^2 that is never taken to be less than `short`^2.
+    A plain |c|^2 would be reduced fastest by shrinking every c, until the classifier has no input. The mean |c|^2 is
+    taken to be at least `short`^2.
     """
     squared = contrast.float().square().sum(1)  # (N,)
     return (squared * neutral).sum() / neutral.sum().clamp(min=1) / (squared.mean() + short**2)
 
 
 class DGCN(Method):
-    """Generate the person's neutral face as a reference, then classify what separates the embeddings of the two."""
+    """Generate the person's neutral face as a reference, then classify the difference of the two embeddings."""
 
     Config = DGCNConfig
     config: DGCNConfig
@@ -271,7 +272,7 @@ class DGCN(Method):
         self.classifier = Classifier(EMBEDDING * (2 if both else 1), len(expressions))
 
     def stages(self) -> list[Stage]:
-        """The generator alone, then embedding and classifier with the generator frozen, then all together."""
+        """First the generator, then embedding and classifier with the generator frozen, then all parts together."""
         c = self.config
         compared = [*self.encoder.parameters(), *self.classifier.parameters()]
         contrast = {"contrast": AdamW(compared, c.contrast_rate, weight_decay=DECAY)}
@@ -289,7 +290,7 @@ class DGCN(Method):
         return [*stages, Stage("joint", c.joint_epochs, self.joint_step, joint, one_cycle, trained)]
 
     def generator_step(self, batch: Batch) -> dict[str, Tensor]:
-        """One step of R down L_rec = |R(x) - n|_1 on the paired rows."""
+        """One step of R on L_rec = |R(x) - n|_1 of the paired rows."""
         pairs = batch[batch.paired]
         self.generator.train()
         loss, logs = removal_loss(self.generator(pairs.image), pairs, self.config.change_weight)
@@ -297,7 +298,7 @@ class DGCN(Method):
         return {"loss": loss.detach(), **logs}
 
     def contrast_step(self, batch: Batch) -> dict[str, Tensor]:
-        """One step of E and the classifier down a L_con + CE; R is frozen and deterministic."""
+        """One step of E and the classifier on a L_con + CE; R is frozen and deterministic."""
         self.encoder.train()
         reference = None
         if self.compares:
@@ -309,12 +310,12 @@ class DGCN(Method):
         return {"loss": loss.detach(), **logs}
 
     def joint_step(self, batch: Batch) -> dict[str, Tensor]:
-        """One step of everything down L = L_rec + a L_con + CE, L_rec on the paired rows."""
+        """One step of all parts on L = L_rec + a L_con + CE, with L_rec on the paired rows."""
         self.encoder.train()
         if not self.generates:
             loss, logs = self.label_losses(batch, None)
         else:
-            self.generator.eval()  # its running statistics stay: those of pairs alone
+            self.generator.eval()  # keeps its running statistics, which are those of pairs
             made = self.generator(batch.image)
             loss, logs = self.label_losses(batch, self.choose_reference(batch, made.neutral))
             if batch.paired.any():
@@ -330,7 +331,7 @@ class DGCN(Method):
         return {"loss": loss.detach(), **logs}
 
     def label_losses(self, batch: Batch, reference: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
-        """a L_con + CE of a batch compared with its references (N, 3, S, S), and what to log of it."""
+        """a L_con + CE of a batch compared with its references (N, 3, S, S), and logs."""
         self.classifier.train()
         face, rest = self.embed(batch.image, reference)
         compared, contrast = self.contrast(face, rest)
@@ -342,7 +343,7 @@ class DGCN(Method):
         return loss, {"accuracy": accuracy(logits, batch.target), **logs}
 
     def metric_losses(self, contrast: Tensor, target: Tensor, short: float | Tensor = 1e-2) -> tuple[Tensor, Tensor]:
-        """The two terms of L_con: separation of the expressive rows, rest of the neutral ones."""
+        """The two terms of L_con: the separation of the expressive rows, and the size of the neutral ones."""
         expression = target.argmax(1)  # (N,) by the most votes
         neutral = torch.zeros_like(expression, dtype=torch.bool)
         if "neutral" in self.expressions:
@@ -352,13 +353,13 @@ class DGCN(Method):
         return separation, rest_loss(contrast, neutral, short)
 
     def choose_reference(self, batch: Batch, made: Tensor) -> Tensor:
-        """The face to compare with, (N, 3, S, S): R(x), or with `reference="real"` the true one where it is known."""
+        """The reference faces (N, 3, S, S): R(x), or with `reference="real"` the true neutral faces where known."""
         if self.config.reference == "generated":
             return made
         return torch.where(batch.paired.view(-1, 1, 1, 1), batch.neutral, made)
 
     def embed(self, image: Tensor, reference: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """E(x) (N, F) of faces (N, 3, S, S), and E of their references where there are any."""
+        """E(x) (N, F) of faces (N, 3, S, S), and E of their references, or None without references."""
         if reference is None:
             return self.encoder(image), None
         embedding = self.encoder(torch.cat([image, reference]))  # (2 N, F), in one batch: one set of statistics
@@ -366,10 +367,10 @@ class DGCN(Method):
         return face, rest
 
     def contrast(self, face: Tensor, rest: Tensor | None) -> tuple[Tensor, Tensor]:
-        """What the classifier reads of two embeddings (N, F), (N, F) or (N, 2 F), and c (N, F).
+        """The classifier's input, (N, F) or (N, 2 F), and the contrast c (N, F) from two embeddings (N, F).
 
-        Without a reference both are E(x). With `contrast="concat"` L_con and the intensity read the plain difference,
-        and the classifier E(x) beside it: while R(x) is still nearly x, that is the plain network.
+        Without a reference both are E(x). With `contrast="concat"`, c is the plain difference, and the classifier also
+        reads E(x). While R(x) is still nearly x, this equals a plain network.
         """
         if rest is None:
             return face, face
@@ -377,7 +378,7 @@ class DGCN(Method):
         return torch.cat([face, contrast], 1) if self.config.contrast == "concat" else contrast, contrast
 
     def forward(self, image: Tensor) -> Prediction:
-        """(N, 3, S, S) -> logits (N, K) and the generated reference, or the image itself where there is none."""
+        """(N, 3, S, S) -> logits (N, K), and the generated reference or, without one, the image itself."""
         if self.compares:
             return self.compare(image, self.generator(image).neutral)
         return Prediction(self.recognise(image, None), image)
@@ -394,7 +395,7 @@ class DGCN(Method):
         return logits
 
     def predict(self, batch: Batch) -> Prediction:
-        """Predict a batch, with `reference="real"` against true neutral faces; the face returned is the generated."""
+        """Predict a batch, with `reference="real"` against true neutral faces; returns the generated face."""
         prediction = super().predict(batch)
         if self.config.reference != "real":
             return prediction
@@ -402,7 +403,7 @@ class DGCN(Method):
         return Prediction(self.compare(batch.image, reference).logits, prediction.neutral)
 
     def show(self, image: Tensor, neutral: Tensor) -> dict[str, Shown]:
-        """The length of c as intensity: how far the face is from its reference, whatever the expression."""
+        """The length of c as intensity: the distance of the face from its reference, for any expression."""
         if not self.compares:
             return {}
         _, contrast = self.contrast(*self.embed(image, neutral))  # (N, F)

@@ -4,9 +4,9 @@ Li, Mo, Yang, Wang, Liao. IEEE Transactions on Biometrics, Behavior, and Identit
 doi 10.1109/TBIOM.2023.3250832
 
 Removing and recognising an expression help each other, so one network learns both at the same time. Its generator does
-not draw the neutral face but the residual image, what has to be taken away from the face. The encoder's output is
-read in segments that belong to one expression each, so that the classes lie far apart. Two residues say what the
-expression is: one of pixels, and one of facial landmarks.
+not generate the neutral face but the residual image, which is subtracted from the face. The encoder's output is divided
+into segments, one for each expression, so that the classes are far apart. Two residues are classified: one of pixels
+and one of facial landmarks.
 
 Differences from the paper. Only its abstract could be read: the idea is the paper's, layers, losses and numbers ours.
 
@@ -15,15 +15,15 @@ Differences from the paper. Only its abstract could be read: the idea is the pap
 2. Each expression but neutral owns a segment of the code's channels, and the remaining channels are shared. The
    energy of a segment is the mean absolute value of its global average pool; scaled energies are logits. Neutral has
    no segment; its logit is read from the shared channels.
-3. The decoder reads the shared channels, and each segment times the share that the energies predict; so do the skips.
-   Removal alone (`pretrain_epochs`) masks by the true class.
+3. The decoder and the skips read the shared channels, and each segment multiplied by its predicted share of the
+   energies. In `pretrain_epochs`, which train removal alone, segments are masked by the true class.
 4. The residual image is 2 tanh(.), as pixels in [-1, 1] differ by up to 2; the last layer starts at zero. With
-   `output` "warp" the face is moved and painted (layers.WarpAndPaint), and the residual image is x - n.
-5. The landmark branch regresses the landmarks' displacement from rest, in distances of the outer eye corners.
+   `output` "warp" the face is warped and painted (layers.WarpAndPaint), and the residual image is x - n.
+5. The landmark branch regresses the landmarks' displacement from the neutral face, in units of the eye distance.
 6. Both residues are read: the logits are the sum of those of the segments, of a local CNN (DeRL's) on the residual
    image at half its size, and of an MLP on the displacements. The sum and the segments have a cross-entropy.
-7. The L1 is weighted by 1 + 12 * (5x5 mean of |x - n|) / 0.2 (`change_weight`), since a plain L1 (0) teaches to copy.
-8. `pretrain_epochs` (off by default) puts a stage of removal alone before the paper's single stage.
+7. The L1 is weighted by 1 + 12 * (5x5 mean of |x - n|) / 0.2 (`change_weight`); a plain L1 (0) favours copying.
+8. `pretrain_epochs` (off by default) adds a stage of removal alone before the paper's single stage.
 9. Running averages (EMA) of all networks but the discriminator are used and saved.
 """
 
@@ -59,7 +59,7 @@ from deadpan.methods.schedules import constant_then_linear
 from deadpan.settings import check_method_settings
 
 SHARED = 0.5  # share of the code's channels that belongs to no expression [ours]
-MARGIN = 1.0  # by how much the energy of the true segment should be above the others [ours]
+MARGIN = 1.0  # margin between the energy of the true segment and the others [ours]
 RESIDUAL = (0.1, 10.0)  # weights of the residual image's size, of all faces and of neutral ones [ours]
 DROPOUT = 0.2  # before the layers that end in logits [ours]
 DISCRIMINATOR_RATE = 2e-4  # [pix2pix]
@@ -70,15 +70,15 @@ class ERRNetConfig:
     """Settings of ERR-Net; the paper's abstract names no number, so that every default is our choice."""
 
     image_size: int = 128
-    "Pixels of a side: 32, 64, 128 or 256 [ours]."
+    "Side of the input in pixels: 32, 64, 128 or 256 [ours]."
     width: float = 1.0
     "Channel multiplier; 0.5 trains on two CPU cores [ours]."
     stem_stride: int = 1
-    "Stride of the first layer; 2 spares the layers of full size, for a CPU [ours]."
+    "Stride of the first layer; 2 avoids layers of full size, for a CPU [ours]."
     output: Literal["residual", "neutral", "warp"] = "residual"
-    "What the decoder makes: the residual image [paper], n [its ablation], or layers.WarpAndPaint [ours]."
+    "Output of the decoder: the residual image [paper], n [its ablation], or layers.WarpAndPaint [ours]."
     segments: bool = True
-    "Read the code in segments [paper: yes]; False classifies the plain code, without a cut."
+    "Divide the code into segments [paper: yes]; False classifies the whole code, without masks."
     landmarks: bool = True
     "Build the branch of landmark displacements [paper: yes]."
     reconstruction: float = 100.0
@@ -92,23 +92,23 @@ class ERRNetConfig:
     segment_weight: float = 1.0
     "Weight of the margin between energies [ours]."
     pretrain_epochs: int = 0
-    "Epochs of removal alone, before [ours; paper: none]."
+    "Epochs in which removal alone is trained first [ours; paper: none]."
     epochs: int = 40
     "Epochs of removal and recognition together [ours]."
     rate: float = 5e-4
-    "Adam's learning rate, constant for one half, then linear to 0 [ours]."
+    "Adam's learning rate, constant for the first half, then linear to 0 [ours]."
 
     def __post_init__(self) -> None:
         check_method_settings(self)
 
 
 def segment_width(channels: int, expressions: int) -> int:
-    """Channels of one segment, m, when the share SHARED of all channels belongs to none."""
+    """The number of channels m of one segment, if the share SHARED of all channels belongs to none."""
     return max(1, int(channels * (1 - SHARED) / expressions))
 
 
 def masked(features: Tensor, share: Tensor, width: int) -> Tensor:
-    """Features (N, C, h, w), the segments of `width` first, times share (N, K_e) of each; the rest as it is."""
+    """Multiply each segment (`width` channels) of features (N, C, h, w) by its share (N, K_e); keep shared channels."""
     count, expressions = share.shape
     weight = share[:, :, None].expand(count, expressions, width).reshape(count, -1)  # (N, K_e m)
     weight = F.pad(weight, (0, features.shape[1] - expressions * width), value=1.0)  # (N, C)
@@ -125,7 +125,7 @@ class Encoder(nn.Module):
         he_weights(self)
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """(N, 3, S, S) -> what each layer makes, largest first, the code (N, C, s, s) of both signs last."""
+        """(N, 3, S, S) -> the output of each layer, largest first; the last is the code (N, C, s, s) of both signs."""
         made = [image]
         for layer in self.layers:
             made.append(layer(made[-1]))  # (N, C_i, S / 2^i, S / 2^i)
@@ -133,12 +133,12 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """The encoder's mirror image: cut code and skips -> residual image, or neutral face."""
+    """Mirrors the encoder: masked code and skips -> residual image, or neutral face."""
 
     def __init__(self, channels: list[int], config: ERRNetConfig) -> None:
         super().__init__()
         self.output = config.output
-        joined = [2 * c for c in channels[:-1]] + channels[-1:]  # what each layer reads: all but the code have a skip
+        joined = [2 * c for c in channels[:-1]] + channels[-1:]  # inputs of the layers, with skips
         self.layers = nn.ModuleList(
             nn.Sequential(
                 nn.ConvTranspose2d(joined[i], channels[i - 1], 4, stride=2, padding=1),
@@ -156,7 +156,7 @@ class Decoder(nn.Module):
             zero_weights(self.last)
 
     def forward(self, made: list[Tensor], image: Tensor) -> tuple[Generated, Tensor]:
-        """Cut outputs of the encoder, image (N, 3, S, S) -> the neutral face, and the residual image (N, 3, S, S)."""
+        """Masked outputs of the encoder and image (N, 3, S, S) -> neutral face, and residual image (N, 3, S, S)."""
         hidden = made[-1]
         for layer, skip in zip(self.layers, reversed(made[:-1]), strict=True):
             hidden = torch.cat([layer(hidden), skip], 1)  # (N, 2 C_i, S / 2^i, S / 2^i), the size of the skip
@@ -169,7 +169,7 @@ class Decoder(nn.Module):
 
 
 class Recogniser(nn.Module):
-    """The code's segments as energies, and energies as logits; with `segments` off, a layer on the pooled code."""
+    """Computes the energies of the code's segments, and logits from them; with `segments` off, a linear classifier."""
 
     def __init__(self, channels: int, expressions: tuple[str, ...], config: ERRNetConfig) -> None:
         super().__init__()
@@ -201,10 +201,10 @@ class Recogniser(nn.Module):
 
 
 class LandmarkBranch(nn.Module):
-    """Cut code -> how far the landmarks are from where they rest, and what that says about the expression."""
+    """Masked code -> displacements of the landmarks from the neutral face, and logits from these displacements."""
 
     face: Tensor  # (P, 2) mean neutral face of training, in pixels of the crop
-    seen: Tensor  # () how many faces it is the mean of
+    seen: Tensor  # () number of faces in that mean
 
     def __init__(self, channels: int, expressions: int, config: ERRNetConfig) -> None:
         super().__init__()
@@ -228,19 +228,19 @@ class LandmarkBranch(nn.Module):
         self.register_buffer("seen", torch.zeros((), dtype=torch.int64))
 
     def forward(self, code: Tensor) -> tuple[Tensor, Tensor]:
-        """The cut code (N, C, s, s) -> displacements (N, P, 2) in eye distances, logits (N, K)."""
+        """The masked code (N, C, s, s) -> displacements (N, P, 2) in eye distances, logits (N, K)."""
         moved = self.displacement(code)  # (N, 2 P)
         return moved.view(-1, POINTS, 2), self.vote(10 * moved)
 
     @torch.no_grad()
     def remember(self, points: Tensor) -> None:
-        """Take complete neutral faces (n, P, 2) into the mean face, whose last 10,000 count."""
+        """Update the mean face with complete neutral faces (n, P, 2); it averages about the last 10,000."""
         self.seen += len(points)
         self.face.lerp_(points.mean(0), len(points) / self.seen.clamp(min=1, max=10_000).item())
 
 
 def margin_loss(energies: Tensor, truth: Tensor, margin: float, neutral: bool) -> Tensor:
-    """How far each true energy is from standing `margin` above the others (neutral's is 0); energies of neutral faces.
+    """Hinge loss between true and other energies with `margin` (neutral's is 0), and the energies of neutral faces.
 
     Energies (N, K) and the true expressions (N,), of which 0 is neutral where `neutral` is True.
     """
@@ -254,15 +254,15 @@ def margin_loss(energies: Tensor, truth: Tensor, margin: float, neutral: bool) -
 
 
 def residual_size(residual: Tensor, weight: Tensor) -> Tensor:
-    """|r|_1 averaged over pixels, and over faces by `weight` (N,), whose sum counts as 1 at least."""
+    """|r|_1 averaged over pixels, and over faces by `weight` (N,), whose sum is taken to be at least 1."""
     size = residual.abs().mean((1, 2, 3))  # (N,)
     return (size * weight).sum() / weight.sum().clamp(min=1)
 
 
 def displacements(landmarks: Tensor, neutral: Tensor) -> tuple[Tensor, Tensor]:
-    """How far the landmarks (N, P, 2) are from rest, in eye distances of the neutral face; which are known (N, P).
+    """Displacements of landmarks (N, P, 2) from the neutral face, in its eye distances, and which are known (N, P).
 
-    Unknown ones are 0. A face whose eye corners are unknown is unknown altogether.
+    Unknown displacements are 0. If its eye corners are unknown, all displacements of a face are unknown.
     """
     known = landmarks.isfinite().all(2) & neutral.isfinite().all(2)  # (N, P)
     known = known & known[:, OUTER_EYES].all(1, keepdim=True)
@@ -271,21 +271,21 @@ def displacements(landmarks: Tensor, neutral: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def eye_distance(points: Tensor) -> Tensor:
-    """Pixels between the outer eye corners of faces (N, P, 2), at least 1."""
+    """The distance between the outer eye corners of faces (N, P, 2) in pixels, at least 1."""
     return (points[:, OUTER_EYES[1]] - points[:, OUTER_EYES[0]]).square().sum(1).sqrt().clamp(min=1)
 
 
 def landmark_loss(displacement: Tensor, wanted: Tensor, known: Tensor) -> Tensor:
-    """|d - d*|_1 averaged over the known points (N, P); 0 where there are none."""
+    """|d - d*|_1 averaged over the known points (N, P); 0 if there are none."""
     distance = (displacement - wanted).abs().mean(2)  # (N, P)
     return (distance * known).sum() / known.sum().clamp(min=1)
 
 
 class Read(NamedTuple):
-    """What ERR-Net makes of N faces."""
+    """All outputs of ERR-Net for N faces."""
 
     logits: Tensor  # (N, K) from segments, residual image and displacements together
-    first: Tensor  # (N, K) from the segments alone, by which the code is cut
+    first: Tensor  # (N, K) from the segments only; they give the mask of the code
     energies: Tensor  # (N, K)
     generated: Generated
     residual: Tensor  # (N, 3, S, S)
@@ -321,7 +321,7 @@ class ERRNet(Method):
         self.first = int("neutral" in expressions)  # the first expression with a segment: neutral has none
 
     def stages(self) -> list[Stage]:
-        """The paper's single stage, removal and recognition; before it, ours, optionally removal alone."""
+        """The paper's single stage of removal and recognition; with `pretrain_epochs`, removal alone comes first."""
         c = self.config
         removing = ("encoder", "decoder")
         both = (*removing, "recogniser", "residual_reader", *(("landmark_branch",) if c.landmarks else ()))
@@ -351,7 +351,7 @@ class ERRNet(Method):
         return {"loss": loss.detach(), **logs}
 
     def joint_step(self, batch: Batch) -> dict[str, Tensor]:
-        """One step of everything on removal and recognition."""
+        """One step of all networks on removal and recognition."""
         self.train()
         read = self.read(batch.image)
         removal, logs = self.remove(batch, read.generated, read.residual, self.joint)
@@ -362,7 +362,7 @@ class ERRNet(Method):
     def remove(
         self, batch: Batch, generated: Generated, residual: Tensor, optimizers: dict[str, Optimizer]
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The weighted losses of removal, and what to log; one step of the discriminator on the way."""
+        """The weighted losses of removal, and logs; also takes one step of the discriminator."""
         c = self.config
         rest = batch.target[:, 0] if self.first else batch.target.new_zeros(len(batch))  # (N,) share of neutral
         size = residual_size(residual.float(), torch.ones_like(rest))
@@ -391,7 +391,7 @@ class ERRNet(Method):
         return loss.detach()
 
     def recognise(self, batch: Batch, read: Read) -> tuple[Tensor, dict[str, Tensor]]:
-        """The weighted losses of recognition, and what to log."""
+        """The weighted losses of recognition, and logs."""
         c = self.config
         loss = classification_loss(read.logits, batch.target) + classification_loss(read.first, batch.target)
         logs = {"accuracy": accuracy(read.logits, batch.target)}
@@ -412,7 +412,7 @@ class ERRNet(Method):
         return loss, logs
 
     def read(self, image: Tensor) -> Read:
-        """Everything that is made of faces (N, 3, S, S): the segments first, then both residues by what they say."""
+        """All outputs for faces (N, 3, S, S): the segments' logits first, then both residues of the masked code."""
         made = self.encoder(image)  # the last (N, C, s, s)
         first, energies = self.recogniser(made[-1])  # (N, K) each
         cut = self.cut(made, first.softmax(1))
@@ -425,7 +425,7 @@ class ERRNet(Method):
         return Read(logits, first, energies, generated, residual, displacement)
 
     def cut(self, made: list[Tensor], distribution: Tensor) -> list[Tensor]:
-        """Outputs of the encoder, the code last, masked by a distribution over expressions (N, K)."""
+        """The outputs of the encoder, masked by a distribution over expressions (N, K); the code is the last."""
         if not self.config.segments:
             return made
         share = distribution[:, self.first :]  # (N, K_e)
@@ -433,12 +433,12 @@ class ERRNet(Method):
         return [masked(each, share, width) for each, width in zip(made, widths, strict=True)]
 
     def forward(self, image: Tensor) -> Prediction:
-        """(N, 3, S, S) -> logits, and the neutral face by the cut of the predicted distribution."""
+        """(N, 3, S, S) -> logits, and the neutral face from the code masked by the predicted distribution."""
         read = self.read(image)
         return Prediction(read.logits, read.generated.neutral)
 
     def show(self, image: Tensor, neutral: Tensor) -> dict[str, Shown]:
-        """The residual image (grey is nothing), the energies, and the displacements on the mean neutral face."""
+        """The residual image (grey is 0), the energies, and the displacements on the mean neutral face."""
         read = self.read(image)
         shown = {"residual image": Shown("picture", (image - neutral) / 2)}
         if self.config.segments:

@@ -40,7 +40,7 @@ def residual_trunk(image_channels: int, width: float) -> tuple[list[nn.Module], 
     """Layers (N, image_channels, S, S) -> features (N, C), two blocks each at 1/2 to 1/16 of the size, and C.
 
     Initial weights are those of He et al. 2015 (arXiv 1502.01852): with torch's own, smaller by the square root of 6,
-    it is luck whether the network leaves chance within its first epochs.
+    training often fails to rise above chance in the first epochs.
     """
     c = [max(8, round(width * n)) for n in (32, 64, 128, 256)]
     layers: list[nn.Module] = [
@@ -96,7 +96,7 @@ class LocalCNN(nn.Module):
 
 
 class PatchGAN(nn.Module):
-    """The discriminator of (image, face): which 34-pixel patches are a true neutral face of this image [pix2pix]."""
+    """The discriminator of pix2pix: which 34-pixel patches of a face are a true neutral face of the image."""
 
     def __init__(self, width: float) -> None:
         super().__init__()
@@ -132,31 +132,50 @@ def rows_of(made: Generated, rows: Tensor) -> Generated:
     return Generated(*(None if each is None else each[rows] for each in made))  # type: ignore[arg-type]
 
 
+def box_means(size: int, reach: int, *, repeat: bool) -> Tensor:
+    """The matrix (S, S) that replaces each value of a column by the mean of itself and `reach` neighbours on each side.
+
+    Outside the column are zeros, or with `repeat` copies of its first and last value. For few channels, a product of
+    matrices is much faster on a CPU than average pooling.
+    """
+    padded = torch.eye(size)
+    if repeat:
+        padded = torch.cat([padded[:1].expand(reach, -1), padded, padded[-1:].expand(reach, -1)])
+    else:
+        padded = F.pad(padded, (0, 0, reach, reach))
+    return padded.unfold(0, 2 * reach + 1, 1).mean(2)
+
+
 class WarpAndPaint(nn.Module):
-    """A generator's output that moves the face's own pixels and paints only what cannot be moved.
+    """A generator's output that warps the face's own pixels, and paints pixels that warping cannot produce.
 
     From six channels: neutral = (1 - m) warp(x) + m (blur(warp(x)) + d), with a flow of two channels (at most an eighth
-    of the side), a mask m of one and a drawing d of three. A closed mouth is a mouth that was moved; what replaces
-    teeth starts from the blurred face, because from zero the mask dies before the drawing has learnt anything.
+    of the side), a mask m of one and a painting d of three. Warping closes a mouth; teeth must be painted over. The
+    painting starts from the blurred face: starting from zero, the mask vanished before the painting was trained.
     """
 
     channels = 6
     grid: Tensor  # (1, S, S, 2) x, y of every pixel centre, in halves of the side from the centre
+    smooth: Tensor  # (S, S) means of 5 neighbours, 0 outside
+    blur: Tensor  # (S, S) means of 11 neighbours, the outermost pixel repeated outside
 
     def __init__(self, size: int) -> None:
         super().__init__()
         places = (2 * torch.arange(size) + 1) / size - 1
         grid = torch.stack(torch.meshgrid(places, places, indexing="xy"), 2)[None]
         self.register_buffer("grid", grid, persistent=False)
+        self.register_buffer("smooth", box_means(size, 2, repeat=False), persistent=False)
+        self.register_buffer("blur", box_means(size, 5, repeat=True), persistent=False)
 
     def forward(self, image: Tensor, made: Tensor) -> Generated:
         """Images (N, 3, S, S) and the last layer (N, 6, S, S) -> neutral face, flow and mask."""
-        flow = F.avg_pool2d(0.25 * torch.tanh(made[:, :2]), 5, stride=1, padding=2)  # (N, 2, S, S) smooth
+        image, made = image.contiguous(), made.contiguous()  # many times faster than channels-last for few channels
+        flow = self.smooth @ (0.25 * torch.tanh(made[:, :2])) @ self.smooth.T  # (N, 2, S, S)
         mask = torch.sigmoid(made[:, 2:3] - 1)  # (N, 1, S, S)
-        places = self.grid + flow.permute(0, 2, 3, 1)  # (N, S, S, 2)
+        places = self.grid + flow.permute(0, 2, 3, 1).to(image)  # (N, S, S, 2)
         mode = "bilinear" if self.training else "bicubic"
-        moved = F.grid_sample(image, places.to(image), mode=mode, padding_mode="border", align_corners=False)
-        blurred = F.avg_pool2d(F.pad(moved, (5, 5, 5, 5), mode="replicate"), 11, stride=1)  # (N, 3, S, S)
+        moved = F.grid_sample(image, places, mode=mode, padding_mode="border", align_corners=False)
+        blurred = self.blur @ moved @ self.blur.T  # (N, 3, S, S)
         painted = blurred + 2 * torch.tanh(made[:, 3:])  # (N, 3, S, S)
         return Generated(((1 - mask) * moved + mask * painted).clamp(-1, 1), flow, mask)
 
@@ -167,7 +186,7 @@ def adversarial_loss(logits: Tensor, real: bool) -> Tensor:
 
 
 def change_weights(pairs: Batch, extra: float) -> Tensor:
-    """What each pixel of a pair counts, (N, 1, S, S): 1 + extra * (5x5 mean of |x - n|) / 0.2, from the clean pair."""
+    """The weight of each pixel of a pair, (N, 1, S, S): 1 + extra * (5x5 mean of |x - n|) / 0.2, of the clean image."""
     change = (pairs.clean - pairs.neutral).abs().mean(1, keepdim=True)  # (N, 1, S, S)
     return 1 + extra * F.avg_pool2d(change, 5, stride=1, padding=2) / 0.2
 
@@ -211,7 +230,7 @@ def removal_loss(made: Generated, pairs: Batch, extra: float) -> tuple[Tensor, d
     image.
 
     For WarpAndPaint it also includes the L1 of edges, the flow's distance from the motion of the face mesh, the flow's
-    roughness and the size of the mask. The weights of these terms are our choice (`docs/methods/index.md`).
+    roughness and the size of the mask. The weights of these terms are our choice (`docs/methods/deadpan.md`).
     """
     l1 = changed_l1(made.neutral, pairs, extra)
     logs = {"l1": l1.detach(), "copy_l1": changed_l1(pairs.clean, pairs, extra)}

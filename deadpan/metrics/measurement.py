@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from deadpan.loading.batches import ordered
 from deadpan.method import Batch, Method, Prediction
 from deadpan.metrics.classification import Classification
+from deadpan.metrics.groups import groups_in
 from deadpan.metrics.neutral_faces import changed_region, region_l1
+from deadpan.metrics.reliability import reliability
 from deadpan.preparation.table import FaceTable
 
 Answer = Callable[[Batch], Prediction]
@@ -27,6 +29,7 @@ class Measurement:
     classification: Classification
     generated: NDArray[np.float32]  # (P,) L1 of generated and true neutral face in the changed region, per pair
     copied: NDArray[np.float32]  # (P,) the same for the image itself: the L1 of copying the input
+    attributes: tuple[dict[str, Any], ...] = ()  # of the N pictures
 
     def summary(self) -> dict[str, Any]:
         """The figures as JSON-ready numbers."""
@@ -35,6 +38,18 @@ class Measurement:
             out["neutral_l1"] = round(float(self.generated.mean()), 4)
             out["copy_l1"] = round(float(self.copied.mean()), 4)
         return out
+
+    def figures(self) -> dict[str, Any]:
+        """The summary, the expected calibration error, and the accuracy of each group of pictures with the largest gap.
+
+        "groups" is {"gender": {"accuracy": {"female": share}, "gap": largest - least}}.
+        """
+        groups = {}
+        for name, found in groups_in(self.attributes).items():
+            accuracy = {group: round(float(self.classification.right[rows].mean()), 4) for group, rows in found.items()}
+            groups[name] = {"accuracy": accuracy, "gap": round(max(accuracy.values()) - min(accuracy.values()), 4)}
+        calibration = {"calibration_error": reliability(self.classification)["ece"]}
+        return {**self.summary(), **calibration, **({"groups": groups} if groups else {})}
 
     def brief(self) -> str:
         """The figures on one line."""
@@ -65,6 +80,7 @@ def measure(answer: Answer, table: FaceTable, batch_size: int = 256, *, generate
         Classification(table.expressions, np.concatenate(probabilities), np.concatenate(targets)),
         np.concatenate(generated or [empty]),
         np.concatenate(copied or [empty]),
+        tuple(table.attributes),
     )
 
 

@@ -1,4 +1,4 @@
-"""What a prepared file holds: its columns and their types, its metadata, and targets that are label distributions."""
+"""The contents of a prepared file: its columns and their types, its metadata, and checks of the values in it."""
 
 from __future__ import annotations
 
@@ -18,21 +18,26 @@ FORMAT = 2
 METADATA_KEY = b"deadpan"
 
 COLUMNS = (
-    *("name", "image", "twin", "target", "subject", "sequence", "frame", "split"),
+    *("name", "image", "twin", "target", "subject", "donor", "sequence", "frame", "split"),
     *("landmarks", "twin_landmarks", "attributes"),
 )
-"""Of a prepared file: `image` and `twin` are PNGs of aligned faces with margin, `landmarks` and `twin_landmarks` their
-meshes, 468 times x, y in pixels of them as 16-bit floats, `target` is the label distribution over the expressions in
-the metadata, `attributes` is JSON."""
+"""The columns of a prepared file. `image` and `twin` are PNG files of aligned faces with margin. `landmarks` and
+`twin_landmarks` are the bytes of their meshes: x and y of 468 points, in pixels of these faces, as 16-bit floats.
+`target` is the label distribution over the expressions in the metadata. `donor` is DATASET/SUBJECT, the person whose
+expression a composite shows (no SUBJECT if that person is unknown), and empty for a photograph. `attributes` is a JSON
+object."""
+
+LATER = ("donor",)
+"""Columns that files of photographs may lack; those of older versions do."""
 
 NUMBERS = "a list of numbers in each row"
 
-FACTS = ("name", "target", "subject", "sequence", "frame", "split", "attributes")
-"""The columns that are small: all but pictures and landmarks."""
+FACTS = ("name", "target", "subject", "donor", "sequence", "frame", "split", "attributes")
+"""The small columns: all except pictures and landmarks."""
 
 
 class TableError(DeadpanError):
-    """A file of prepared faces that cannot be used; the message says what was expected and what to do."""
+    """A prepared file that cannot be used; the text says what was expected and what to do."""
 
 
 def prepared_schema(about: dict[str, Any]) -> Any:
@@ -47,8 +52,9 @@ def prepared_schema(about: dict[str, Any]) -> Any:
 
 
 def read_metadata(file: Any, path: Path) -> dict[str, Any]:
-    """The metadata of an open Parquet file; TableError if it is not one that `deadpan prepare` wrote."""
-    missing = [column for column in COLUMNS if column not in file.schema_arrow.names]
+    """The metadata of an open Parquet file; TableError if `deadpan prepare` did not write the file."""
+    there = file.schema_arrow.names
+    missing = [column for column in COLUMNS if column not in (*there, *LATER)]
     if missing:
         raise TableError(f"{path} lacks the columns {', '.join(missing)}; `deadpan prepare` writes such a file")
     raw = (file.schema_arrow.metadata or {}).get(METADATA_KEY)
@@ -64,24 +70,30 @@ def read_metadata(file: Any, path: Path) -> dict[str, Any]:
             raise ValueError(f"dataset {about['dataset']!r}, image and margin size {sizes}")
         if about["alignment"] not in get_args(Alignment):
             raise ValueError(f"alignment {about['alignment']!r}")
+        sources = about["composed"]["of"] if "composed" in about else []
+        if not isinstance(sources, list) or not all(isinstance(each, str) for each in sources):
+            raise ValueError(f"composed of {sources!r}")
     except TableError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise TableError(f"{path} has damaged deadpan metadata ({error!r}); prepare it again") from error
+    if "composed" in about and "donor" not in there:
+        raise TableError(f"{path} holds composites without the donors of their expressions: compose them again")
     return about
 
 
 def read_columns(group: Any, columns: tuple[str, ...], path: Path) -> Any:
-    """The columns of a pyarrow table in the types of a prepared file; TableError for one that holds something else."""
+    """Cast columns of a pyarrow table to the types of a prepared file; TableError if a column holds other values."""
     import pyarrow as pa
 
     schema = prepared_schema({})
     arrays = []
     for name in columns:
-        wanted, column = schema.field(name).type, group.column(name)
+        wanted = schema.field(name).type
+        column = group.column(name) if name in group.column_names else pa.nulls(len(group), wanted)
         found = column.type
         try:
-            if pa.types.is_string(wanted) != _is_text(found) and found != pa.null():  # a cast would write numbers out
+            if pa.types.is_string(wanted) != _is_text(found) and found != pa.null():  # or a cast makes text
                 raise pa.ArrowInvalid(f"no {wanted}")
             arrays.append(column.cast(wanted))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
@@ -99,7 +111,7 @@ def _is_text(found: Any) -> bool:
 
 
 def read_targets(column: Any, expressions: tuple[str, ...], path: Path) -> NDArray[np.float32]:
-    """Label distributions (N, K); TableError naming the first row, counted from 1, that is none."""
+    """Read label distributions (N, K); TableError naming the first row, counted from 1, that is not one."""
     import pyarrow.compute as pc
 
     lengths = np.asarray(pc.fill_null(pc.list_value_length(column), 0).to_numpy(), np.int64)
@@ -120,7 +132,7 @@ def _row(path: Path, column: Any, row: int, expected: str) -> str:
 
 
 def read_attributes(column: Any, path: Path) -> list[dict[str, Any]]:
-    """The attributes of every row; TableError naming the first row, counted from 1, that is no JSON object."""
+    """Read the attributes of every row; TableError naming the first row, counted from 1, that is not a JSON object."""
     found = []
     for number, text in enumerate(column.to_pylist(), start=1):
         try:

@@ -1,4 +1,4 @@
-"""What a preparation has done so far: OUT.partial, a folder with one small Parquet file for each chunk of samples."""
+"""The folder OUT.partial of an unfinished preparation, with one small Parquet file for each chunk of samples."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ Results = list["dict[str, Any] | Skipped"]
 SKIPPED = b"deadpan.skipped"
 
 ABOUT = "_about.json"
-"""Starts with an underscore, so that pyarrow reads the folder as one table of its parts."""
+"""Name of the file of settings. It starts with an underscore, so that pyarrow skips it when it reads the folder."""
 
 
 class Parts:
-    """The parts of the prepared file OUT, each there whole or not at all."""
+    """The parts of the prepared file OUT; each part is written atomically."""
 
     def __init__(self, out: Path, about: dict[str, Any], chunks: Sequence[Sequence[Sample]]) -> None:
-        """Make the folder for these chunks of samples, or go on in the one of the same preparation.
+        """Create the folder for these chunks of samples, or continue an interrupted preparation with equal settings.
 
-        OutputError where the folder is of another preparation.
+        Raises OutputError if the folder belongs to another preparation, or if deadpan did not create it.
         """
         self.folder = partial_path(out)
         self.total = len(chunks)
@@ -42,7 +42,7 @@ class Parts:
         if self.folder.exists():
             there = json_in(self.folder / ABOUT)
             if not isinstance(there, dict):
-                raise OutputError(f"{self.folder} is in the way and not deadpan's; move it away")
+                raise OutputError(f"{self.folder} exists and was not created by deadpan; move it away")
             other = ", ".join(key for key in recipe if there.get(key) != recipe[key])
             if other:
                 reason = f"{self.folder} holds an interrupted preparation with another {other}"
@@ -51,11 +51,11 @@ class Parts:
             write_json(self.folder / ABOUT, recipe)
 
     def missing(self) -> list[int]:
-        """The chunks that are still to be prepared."""
+        """The indices of the chunks that have not been prepared yet."""
         return [index for index in range(self.total) if not self._path(index).exists()]
 
     def write(self, index: int, results: Results) -> None:
-        """Keep what became of chunk `index`."""
+        """Store the results of chunk `index`."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -66,7 +66,7 @@ class Parts:
             pq.write_table(pa.Table.from_pylist(rows, self._schema.with_metadata(metadata)), partial)
 
     def read(self) -> Iterator[tuple[Any, list[Skipped]]]:
-        """The rows, as a pyarrow table, and the skipped samples of every chunk, in the order of the samples."""
+        """Yield the rows of every chunk, as a pyarrow table, and its skipped samples, in the order of the samples."""
         import pyarrow.parquet as pq
 
         for index in range(self.total):
@@ -86,7 +86,7 @@ class Parts:
 
 
 def progress(out: Path) -> tuple[int, int]:
-    """How many samples an interrupted preparation of OUT has done, and of how many; 0 of 0 where there is none."""
+    """The numbers of finished and of all samples in an interrupted preparation of OUT; (0, 0) if there is none."""
     about = json_in(partial_path(out) / ABOUT)
     if not isinstance(about, dict):
         return 0, 0

@@ -1,14 +1,11 @@
-"""Samples -> one Parquet file of aligned faces: detected, aligned and cropped once, so that training only decodes."""
+"""Detects, aligns and crops the faces of a data set once, and writes them to one Parquet file for training."""
 
 from __future__ import annotations
 
 import json
-import multiprocessing
 import time
-import warnings
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -16,7 +13,6 @@ from typing import Any
 
 import cv2
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from deadpan import datasets
 from deadpan.datasets.findings import Finding, cut_short, left_out, repeated
@@ -26,21 +22,21 @@ from deadpan.faces.alignment import Alignment, margin_size
 from deadpan.faces.detection import DEFAULT_DETECTOR, make_detector
 from deadpan.faces.face import Detector
 from deadpan.files import replacing
-from deadpan.interruption import ignore_ctrl_c
 from deadpan.jobs import cores
 from deadpan.outputs import check_file, json_in_first_line
 from deadpan.preparation.contents import FORMAT, prepared_schema
 from deadpan.preparation.parts import Parts, Results
 from deadpan.preparation.sample import Skipped, prepare_samples
 from deadpan.preparation.table import is_prepared
+from deadpan.preparation.workers import in_turn, progress_bar
 from deadpan.printable import printable
 
-CHUNK = 64  # samples a worker gets at once: 0.2 to 3 s of work, and at most 64 decoded rows on their way back
+CHUNK = 64  # samples of one task of a worker: 0.2 to 3 s of work
 
 ROW_GROUP = 1024
 
 Work = Callable[[list[Sample]], Results]
-"""Prepares one chunk."""
+"""A function that prepares one chunk of samples."""
 
 IMAGE_SIZES = range(16, 513)
 
@@ -60,14 +56,15 @@ def prepare(
 ) -> PreparationReport:
     """Write the data set at `root` to the Parquet file `out`, as aligned faces for networks of `image_size` pixels.
 
-    Pictures that cannot be used are listed in OUT.skipped.jsonl with the reason. `workers` processes share the work
-    (None: one per core; 1: none but this one); the file is the same for any number. It appears only when complete;
-    until then the folder OUT.partial keeps what is done, and the same call goes on from there. `alignment` "five"
-    aligns by eyes, nose tip and mouth corners, as the models of 0.1 want it. `all_frames` takes whole sequences instead
-    of their first and peak frames; `settings` are those of the data set's reader. The report names what the reader left
-    out and pictures that occur twice.
-    DatasetError for an unreadable data set or when no face is left, OutputError where `out` would replace a file that
-    this command did not write, ValueError for settings out of range.
+    Pictures that cannot be used are listed in OUT.skipped.jsonl with the reason. `workers` is the number of processes
+    (None: one per core; 1: only this process); the file is the same for any number. The file is written when it is
+    complete. Until then the folder OUT.partial holds the finished parts, and repeating the call continues from there.
+    `alignment` "five" aligns by eyes, nose tip and mouth corners, as models of version 0.1 need. `all_frames` prepares
+    every frame of a sequence, not only first and peak frames. `settings` are those of the data set's reader. The report
+    lists the pictures that the reader left out and those that occur twice.
+
+    Raises DatasetError if the data set cannot be read or no face is left, OutputError if `out` would replace a file
+    that this command did not write, and ValueError for settings out of range.
     """
     out = Path(out)
     check_file(out, "prepare", is_prepared, (root, detector), "a new Parquet file, not the data")
@@ -77,7 +74,7 @@ def prepare(
     if workers is not None and workers < 1:
         raise ValueError(f"at least one worker is needed, got {workers}")
     begun = time.perf_counter()
-    make_detector(detector)  # an unknown detector is an error here, not in a worker
+    make_detector(detector)  # raises for an unknown detector, before the workers start
     samples = datasets.read(dataset, Path(root), all_frames=all_frames, **(settings or {}))
     facts = datasets.DATASETS[dataset].facts
     findings = [*left_out(samples, Path(root), facts), *repeated(samples), *cut_short(samples)]
@@ -120,7 +117,7 @@ def prepare(
 
 @lru_cache(maxsize=1)
 def _detector(name: str) -> Detector:
-    cv2.setNumThreads(1)  # the processes share the cores; threads inside them would only compete
+    cv2.setNumThreads(1)  # every core already runs one process, so that more threads would only compete
     return make_detector(name)
 
 
@@ -129,7 +126,7 @@ def _prepare_chunk(chunk: list[Sample], size: int, detector: str, alignment: Ali
 
 
 def _split(samples: Sequence[Sample]) -> Iterator[list[Sample]]:
-    """Chunks of about CHUNK samples; the frames of one video stay together, so that one worker decodes it once."""
+    """Split samples into chunks of about CHUNK; the frames of one video stay together, so that it is decoded once."""
     chunk: list[Sample] = []
     for video, group in runs(samples):
         step = CHUNK if video is None else len(group)
@@ -144,14 +141,14 @@ def _split(samples: Sequence[Sample]) -> Iterator[list[Sample]]:
 
 
 def _prepare_missing(parts: Parts, chunks: Sequence[list[Sample]], work: Work, workers: int, console: Console) -> None:
-    """Prepare every chunk that has no part yet."""
+    """Prepare every chunk whose part has not been written yet."""
     missing = parts.missing()
     total = sum(map(len, chunks))
     before = done = total - sum(len(chunks[index]) for index in missing)
     begun, skipped = time.perf_counter(), 0
-    with _progress(console) as progress:
+    with progress_bar(console) as progress:
         task = progress.add_task("prepare", total=total, completed=done, rate="")
-        for index, results in zip(missing, _results([chunks[each] for each in missing], work, workers), strict=True):
+        for index, results in zip(missing, in_turn(work, [chunks[each] for each in missing], workers), strict=True):
             parts.write(index, results)
             done += len(results)
             skipped += sum(isinstance(result, Skipped) for result in results)
@@ -159,39 +156,11 @@ def _prepare_missing(parts: Parts, chunks: Sequence[list[Sample]], work: Work, w
             progress.update(task, completed=done, rate=rate)
 
 
-def _begin_worker() -> None:
-    ignore_ctrl_c()
-    warnings.filterwarnings("ignore", module=r"PIL\.")  # about odd metadata and very large pictures
-
-
-def _results(chunks: Sequence[list[Sample]], work: Work, workers: int) -> Iterator[Results]:
-    """The results of each chunk in turn, with at most four chunks per worker in memory."""
-    if workers == 1 or len(chunks) <= 1:
-        threads = cv2.getNumThreads()
-        try:
-            yield from map(work, chunks)
-        finally:
-            cv2.setNumThreads(threads)
-        return
-    # spawn, not fork: the same on Linux, macOS and Windows, and safe in a process that already runs threads
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_begin_worker)
-    pending: deque[Future[Results]] = deque()
-    try:
-        for chunk in chunks:
-            pending.append(pool.submit(work, chunk))
-            if len(pending) >= 4 * workers:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
 # --- the files -------------------------------------------------------------------------------------------------------
 
 
 def _join(parts: Parts, path: Path, schema: Any) -> tuple[Counter[str], list[Skipped]]:
-    """Write all rows to `path`; returns the counts of faces, twins and meshless faces, and what was skipped."""
+    """Write all rows to `path`; returns the counts of faces, twins and faces without mesh, and the skipped samples."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -213,14 +182,9 @@ def _join(parts: Parts, path: Path, schema: Any) -> tuple[Counter[str], list[Ski
     return counts, skipped
 
 
-def _progress(console: Console) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
-    return Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
-
-
 def _write_skipped(path: Path, skipped: Sequence[Skipped]) -> None:
     if not skipped:
-        path.unlink(missing_ok=True)  # an earlier run's list would be taken for this one's
+        path.unlink(missing_ok=True)  # a list of an earlier run would look like this run's
         return
     lines = [json.dumps({"name": skip.name, "reason": skip.reason, "detail": skip.detail}) for skip in skipped]
     with replacing(path) as partial:
@@ -239,15 +203,15 @@ def skipped_path(out: Path) -> Path:
 
 @dataclass(frozen=True)
 class PreparationReport:
-    """What became of a data set."""
+    """The result of preparing a data set."""
 
     dataset: str
     out: Path
     kept: int
     twins: int  # of the kept ones, those with a neutral twin
-    meshless: int  # of the kept ones, those whose mesh is not trusted: aligned by what else is known
+    meshless: int  # of the kept ones, those without a mesh: aligned by five landmarks, or not at all
     reasons: dict[str, int]  # why pictures were skipped, and how many
-    findings: list[Finding]  # what the reader left out, and pictures that occur twice
+    findings: list[Finding]  # pictures that the reader left out, and pictures that occur twice
     seconds: float
 
     @property
@@ -265,7 +229,7 @@ class PreparationReport:
         faces = f"{self.kept:,} faces ({self.twins:,} with twin)"
         lines = [f"{printable(self.out)}: {faces} in {self.seconds:.1f} s, {rate:.0f} per s"]
         if self.meshless:
-            lines.append(f"  {self.meshless:,} without a trusted mesh: aligned by five landmarks, or as they are")
+            lines.append(f"  {self.meshless:,} without a face mesh: aligned by five landmarks, or not aligned")
         lines += [f"  skipped {count:,}: {reason}" for reason, count in sorted(self.reasons.items())]
         lines += [f"  each in {printable(skipped_path(self.out))}"] if self.reasons else []
         return "\n".join([*lines, *(f"  {printable(str(finding))}" for finding in self.findings)])

@@ -1,4 +1,4 @@
-"""One sample of a data set -> one row of the prepared file, or why there is none."""
+"""One sample of a data set -> one row of the prepared file, or the reason to skip it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from deadpan.preparation.table import pack_mesh
 def prepare_samples(
     samples: Sequence[Sample], size: int, find: Detector, way: Alignment = "mesh"
 ) -> list[dict[str, Any] | Skipped]:
-    """For each sample, in their order, a row of the prepared file or why there is none."""
+    """For each sample, in order, a row of the prepared file or the reason to skip it."""
     done = {id(sample): prepare_sample(sample, pixels, size, find, way) for sample, pixels in read_pictures(samples)}
     return [done[id(sample)] for sample in samples]
 
@@ -34,7 +34,7 @@ def prepare_samples(
 def prepare_sample(
     sample: Sample, photograph: RGB | PhotographError, size: int, find: Detector, way: Alignment = "mesh"
 ) -> dict[str, Any] | Skipped:
-    """The row of a sample whose picture has been read, or why there is none."""
+    """The row of a sample, given its picture or the error of reading it, or the reason to skip the sample."""
     try:
         if isinstance(photograph, PhotographError):
             raise photograph
@@ -60,6 +60,7 @@ def prepare_sample(
         "twin": None if twin is None else encode(warp(twin, matrix, size)),
         "target": sample.target,
         "subject": sample.subject,
+        "donor": "",
         "sequence": sample.sequence,
         "frame": sample.frame,
         "split": sample.split,
@@ -72,10 +73,10 @@ def prepare_sample(
 def locate_sample(
     sample: Sample, photograph: NDArray[np.uint8], size: int, find: Detector, way: Alignment
 ) -> Located | None:
-    """Where the face of a sample is: by the detector, else by the data set's landmarks; None where neither knows.
+    """Locate the face of a sample by the detector, else by the data set's landmarks; None if both fail.
 
-    A synthetic face is looked for as a photographed one is, so that both are aligned alike: the mesh that the network
-    reads lies up to 5 % of the eye distance from the landmarks of the rendered one (medians over 48 faces).
+    Synthetic faces are detected like photographed ones, so that both are aligned in the same way: the mesh network
+    places points up to 5 % of the eye distance from the rendered landmarks (medians over 48 faces).
     """
     if sample.cropped:
         return locate_crop(photograph, size, way)
@@ -92,16 +93,16 @@ def locate_sample(
 
 
 def encode(image: NDArray[np.uint8]) -> bytes:
-    """A PNG of an (M, M, 3) uint8 RGB picture, with a single channel where it is grey."""
+    """Encode an (M, M, 3) uint8 RGB picture as a PNG, with a single channel if it is grey."""
     grey = bool((image[..., 0] == image[..., 1]).all() and (image[..., 0] == image[..., 2]).all())
-    # level 1: a 70 px face takes 0.1 ms; level 9 saves a tenth of the size for six times that
+    # level 1 takes 0.1 ms for a face of 70 pixels; level 9 takes six times as long and saves a tenth of the size
     encoded = cv2.imencode(".png", image[..., 0] if grey else image[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])[1]
     return bytes(encoded.tobytes())
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """A picture that could not be used: `reason` is one of few, `detail` names what exactly."""
+    """A sample that could not be used; `reason` is one of a few fixed texts, `detail` describes this sample."""
 
     name: str
     reason: str

@@ -1,1 +1,1 @@
-"""Run folder -> ONNX file with its card."""
+"""Exports a run folder to an ONNX file with its model card."""

@@ -1,4 +1,4 @@
-"""Offsets of the logits that balance the frequent expressions."""
+"""Fits what a released model does to the log-probabilities: a temperature, and offsets of frequent expressions."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from deadpan.release.released import Released
 
 
 def balanced_offsets(logits: Tensor, target: Tensor, least: int = 1000) -> Tensor:
-    """Offsets (K,) that make logits (N, K) most likely when each frequent expression counts alike; 0 for the others.
+    """Fit one logit offset per frequent expression by maximum likelihood with class-balanced weights: (K,).
 
-    An expression is frequent with `least` pictures or more whose target (N, K) is mostly that expression. It is the
-    bias of logit adjustment (Menon et al. 2021) fitted on pictures instead of taken from class counts: it moves the
-    border between, say, neutral and happiness to where new photographs have it. ValueError with fewer than two.
+    An expression is frequent if at least `least` pictures have a target (N, K) that is mostly that expression; the
+    offsets of rare expressions are 0. The offsets are the bias of logit adjustment (Menon et al. 2021), fitted on
+    pictures instead of computed from class counts. They move the decision boundaries, for example between neutral and
+    happiness, to where they are in new photographs. Raises ValueError if fewer than two expressions are frequent.
     """
     truth = target.argmax(1)
     counts = torch.bincount(truth, minlength=logits.shape[1])
     frequent = counts >= least
     if frequent.sum() < 2:
-        raise ValueError(f"calibration needs two expressions with {least} pictures each; the most are {counts.max()}")
+        raise ValueError(f"calibration needs two expressions with {least} pictures each; got at most {counts.max()}")
     rows = frequent[truth]
     chosen, answer = logits[rows][:, frequent], truth[rows]
     weight = 1.0 / counts[frequent]
-    index = torch.cumsum(frequent, 0) - 1  # from all expressions to the frequent ones
+    index = torch.cumsum(frequent, 0) - 1  # index of each expression among the frequent ones
     offsets = torch.zeros(int(frequent.sum()), requires_grad=True)
     optimizer = torch.optim.LBFGS([offsets], max_iter=100, line_search_fn="strong_wolfe")
 
@@ -41,9 +42,40 @@ def balanced_offsets(logits: Tensor, target: Tensor, least: int = 1000) -> Tenso
     return out
 
 
+def best_temperature(logits: Tensor, target: Tensor) -> float:
+    """The temperature by which to divide logits (N, K), so that they predict the most likely expression of each target.
+
+    It minimises the cross-entropy with the first choice of each target (N, K) (Guo et al. 2017). A model that learnt
+    the votes of several people is less sure than its answers are right, because it also predicts how many of them
+    disagree: its temperature is below 1.
+    """
+    truth = target.argmax(1)
+    inverse = torch.ones(1, requires_grad=True)
+    optimizer = torch.optim.LBFGS([inverse], max_iter=100, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        value = torch.nn.functional.cross_entropy(logits * inverse, truth)
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    return 1 / float(inverse.detach())
+
+
 def calibrate(module: Released, table: FaceTable) -> None:
-    """Set the offsets of a model by `balanced_offsets` on a table of faces that it was not trained on."""
-    with torch.no_grad():
-        answers = [(module(batch.image).logits, batch.target) for batch in ordered(table, 256)]
+    """Fit the offsets of a model with `balanced_offsets`, on faces that were not used to train it."""
+    module.offsets.copy_(balanced_offsets(*_answers(module, table)))
+
+
+def fit_temperature(module: Released, table: FaceTable) -> None:
+    """Fit the temperature of a model with `best_temperature`, on faces that were not used to train it."""
+    module.temperature.fill_(best_temperature(*_answers(module, table)))
+
+
+@torch.no_grad()
+def _answers(module: Released, table: FaceTable) -> tuple[Tensor, Tensor]:
+    """The logits of the table's faces and their targets, both (N, K)."""
+    answers = [(module(batch.image).logits, batch.target) for batch in ordered(table, 256)]
     logits, target = (torch.cat(parts) for parts in zip(*answers, strict=True))
-    module.offsets.copy_(balanced_offsets(logits, target))
+    return logits, target

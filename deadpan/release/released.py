@@ -1,6 +1,8 @@
-"""What ships of a method: its answer averaged over the mirrored face, and how its generated change is scaled."""
+"""The released form of a method: predictions averaged over the mirror image, and a scaled generated change."""
 
 from __future__ import annotations
+
+from typing import TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -11,13 +13,17 @@ from deadpan.settings import NOT_NEGATIVE, Range, SettingError
 
 STRENGTH = Range(0, 1, above=True)
 
+Inputs: TypeAlias = tuple[Tensor, Tensor | None, Tensor | None]
+"""Images (N, 3, S, S), rest faces (N, 3, S, S) and where these are given (N,), the last two only for some methods."""
+
 
 class DeadZone(nn.Module):
-    """Leaves out of a generated change what is too small to be an expression.
+    """Zeroes the generated change where it is too small to be an expression.
 
-    A generator that goes down an L1 changes every pixel a little. Where the mean change of a neighbourhood, an eighth
-    of the picture wide, is below `width` (of pixels in [-1, 1]) nothing is changed, from twice that on everything is
-    kept; 0 keeps everything everywhere.
+    A generator trained with an L1 loss changes every pixel a little. The change is averaged over neighbourhoods whose
+    side is an eighth of the picture's. Where this mean is below `width` (in units of pixels in [-1, 1]) the change is
+    set to zero; where it is at least twice `width` the change is kept; between the two it is scaled. A width of 0 keeps
+    every change. Raises ValueError unless 0 <= width < 1.
     """
 
     def __init__(self, width: float) -> None:
@@ -27,7 +33,7 @@ class DeadZone(nn.Module):
         self.width = width
 
     def forward(self, change: Tensor) -> Tensor:
-        """(N, 3, S, S) -> the same, faded out where little changes."""
+        """Scale a change (N, 3, S, S) down to zero where its mean is small."""
         if not self.width:
             return change
         reach = max(1, change.shape[3] // 16)
@@ -37,14 +43,16 @@ class DeadZone(nn.Module):
 
 
 class Released(nn.Module):
-    """What ships of a method: with `flip`, the mean of what it makes of the face and of its mirror image.
+    """The released form of a method; with `flip`, it averages the predictions for the face and its mirror image.
 
-    `strength` is the share of the way from the image to the generated neutral face that is gone, except in regions
-    that change by less than `dead_zone` (DeadZone). `leave_neutral` takes the answer at its word: the change is
-    multiplied by max(0, 1 - leave_neutral * p(neutral)), so that a face called neutral stays as it is.
+    The method reads both in one batch, because a network's weights are then fetched once for the two.
+    `strength` scales the generated change (0 < strength <= 1), and `dead_zone` zeroes it where it is small (DeadZone).
+    `leave_neutral` reduces the change if the model itself predicts neutral: it is multiplied by
+    max(0, 1 - leave_neutral * p(neutral)). Raises SettingError or ValueError for values out of range.
     """
 
     offsets: Tensor  # (K,) added to the log-probabilities
+    temperature: Tensor  # () by which the log-probabilities are divided first
 
     def __init__(
         self,
@@ -64,19 +72,20 @@ class Released(nn.Module):
         self.method, self.flip, self.strength, self.dead_zone = method, flip, strength, DeadZone(dead_zone)
         self.leave_neutral = leave_neutral
         self.register_buffer("offsets", torch.zeros(len(method.expressions)))
+        self.register_buffer("temperature", torch.ones(()))
 
     def forward(self, image: Tensor, rest: Tensor | None = None, given: Tensor | None = None) -> Prediction:
-        """(N, 3, S, S) -> log-probabilities (N, K) up to a constant, and the neutral face.
+        """Predict log-probabilities (N, K), up to a constant, and the neutral face from images (N, 3, S, S).
 
-        Of a method that compares, `rest` (N, 3, S, S) takes the generated face's place where `given` (N,) is 1, not 0.
+        A method that compares uses `rest` (N, 3, S, S) instead of the generated face where `given` (N,) is 1, not 0.
         """
-        logits, neutral = self.answer(image, rest, given)
+        logits, neutral = self.answer(*self.seen(image, rest, given))
         mean = logits.softmax(1)
         if self.flip:
-            mirrored = self.answer(image.flip(3), None if rest is None else rest.flip(3), given)
-            mean = (mean + mirrored.logits.softmax(1)) / 2
-            neutral = (neutral + mirrored.neutral.flip(3)) / 2
-        logits = mean.clamp(min=1e-9).log() + self.offsets
+            count = image.shape[0]  # len() would fix it in the exported graph
+            mean = (mean[:count] + mean[count:]) / 2  # (N, K)
+            neutral = (neutral[:count] + neutral[count:].flip(3)) / 2  # (N, 3, S, S)
+        logits = mean.clamp(min=1e-9).log() / self.temperature + self.offsets
         if self.strength != 1 or self.dead_zone.width or self.leave_neutral:
             change = self.dead_zone(self.strength * (neutral - image))  # (N, 3, S, S)
             if self.leave_neutral:
@@ -86,8 +95,15 @@ class Released(nn.Module):
             neutral = kept if given is None else torch.where(given.view(-1, 1, 1, 1) > 0.5, neutral, kept)
         return Prediction(logits, neutral)
 
+    def seen(self, image: Tensor, rest: Tensor | None, given: Tensor | None) -> Inputs:
+        """What the method sees: with `flip`, the mirror images follow the N images, (2 N, ...)."""
+        if not self.flip:
+            return image, rest, given
+        rests = None if rest is None else torch.cat([rest, rest.flip(3)])
+        return torch.cat([image, image.flip(3)]), rests, None if given is None else torch.cat([given, given])
+
     def answer(self, image: Tensor, rest: Tensor | None, given: Tensor | None) -> Prediction:
-        """The method's own answer, with the rest face where it is given."""
+        """The prediction of the method itself, with the rest face where it is given."""
         alone: Prediction = self.method(image)
         if rest is None or given is None:
             return alone
@@ -95,14 +111,16 @@ class Released(nn.Module):
 
 
 class Graph(nn.Module):
-    """A released method as its ONNX file holds it: the prediction, then all that the method can show."""
+    """A released method as its ONNX file stores it: the outputs are the prediction and then all explanations."""
 
     def __init__(self, released: Released) -> None:
         super().__init__()
         self.released = released
 
     def forward(self, image: Tensor, rest: Tensor | None = None, given: Tensor | None = None) -> tuple[Tensor, ...]:
-        """As Released, with the values of `Method.show` after logits and neutral face."""
+        """The outputs of Released, followed by the values of `Method.show`."""
         prediction = self.released(image, rest, given)
-        shown = self.released.method.show(image, self.released.answer(image, rest, given).neutral)
-        return (*prediction, *(each.value for each in shown.values()))
+        # The same steps as in `released`, on the same rows, so that the graph contains them once.
+        seen = self.released.seen(image, rest, given)
+        shown = self.released.method.show(seen[0], self.released.answer(*seen).neutral)
+        return (*prediction, *(each.value[: image.shape[0]] for each in shown.values()))  # not of the mirror images

@@ -1,1 +1,1 @@
-"""Batches -> run folder."""
+"""Trains a method on batches and writes a run folder."""

@@ -14,7 +14,7 @@ from deadpan.method import Stage
 
 
 def average_towards(decay: float) -> Any:
-    """The update of a running average whose first steps count less than `decay` says, for AveragedModel."""
+    """The update function of an AveragedModel with `decay` per step; the decay is smaller in the first steps."""
 
     @torch.no_grad()
     def update(average: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
@@ -31,14 +31,14 @@ def average_towards(decay: float) -> Any:
 def start_averages(
     stage: Stage, children: Mapping[str, nn.Module], decay: float, device: torch.device
 ) -> dict[str, AveragedModel]:
-    """A running average of each child that the stage names, starting from its present weights."""
+    """Start a running average, from the current weights, of each child that the stage names in `averaged`."""
     update = average_towards(decay)
     return {name: AveragedModel(children[name], device, None, update, use_buffers=True) for name in stage.averaged}
 
 
 @contextmanager
 def averaged(children: Mapping[str, nn.Module], averages: Mapping[str, AveragedModel]) -> Iterator[None]:
-    """Inside, the averaged weights stand in for the children's own."""
+    """Replace the children's weights by the averaged ones inside the block."""
     own = {name: {k: v.clone() for k, v in children[name].state_dict().items()} for name in averages}
     for name, average in averages.items():
         children[name].load_state_dict(average.module.state_dict())

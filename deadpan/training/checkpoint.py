@@ -1,4 +1,4 @@
-"""What a training leaves on disk: weights and state in safetensors, everything else as JSON; nothing is unpickled."""
+"""Reads and writes checkpoints: weights and state as safetensors, all other facts as JSON; nothing is unpickled."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FORMAT = 1
 
 
 class CheckpointError(DeadpanError):
-    """A file that is no checkpoint of deadpan, or one of another format."""
+    """A file that is not a checkpoint of deadpan, or one that does not fit."""
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
@@ -31,7 +31,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str,
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read what `write_tensors` wrote; CheckpointError for any other file."""
+    """Read the tensors and facts of a file written by `write_tensors`; CheckpointError for any other file."""
     try:
         with safe_open(path, framework="pt") as file:
             facts = json.loads((file.metadata() or {}).get("deadpan", "null"))
@@ -39,13 +39,13 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path} cannot be read as a checkpoint: {error}") from None
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:
-        raise CheckpointError(f"{path} is no deadpan checkpoint of format {FORMAT}; train with this version, or update")
+        raise CheckpointError(f"{path} is not a deadpan checkpoint of format {FORMAT}; train again or update deadpan")
     return tensors, facts
 
 
 def build(name: str, config: Mapping[str, Any], expressions: list[str] | tuple[str, ...]) -> Method:
-    """The method `name` with fresh weights; ValueError for an unknown method or an unknown setting."""
-    from deadpan.methods import METHODS  # the methods import this package's interface, not the other way round
+    """Build the method `name` with initial weights; ValueError for an unknown method or an unknown setting."""
+    from deadpan.methods import METHODS
 
     if name not in METHODS:
         raise ValueError(f"unknown method {name!r}; known are {', '.join(METHODS)}")
@@ -58,16 +58,19 @@ def build(name: str, config: Mapping[str, Any], expressions: list[str] | tuple[s
 
 
 def save_method(path: Path, name: str, method: Method, facts: Mapping[str, Any]) -> None:
-    """Write a trained method: name, config, expressions, weights and `facts` (data, subjects, recipe)."""
+    """Write a trained method to a file: name, config, expressions, weights and `facts` (data, subjects, recipe)."""
     own = {"method": name, "config": dataclasses.asdict(method.config), "expressions": list(method.expressions)}
     write_tensors(path, method.state_dict(), {**own, **facts})
 
 
 def load_method(path: Path) -> tuple[Method, dict[str, Any]]:
-    """Read what `save_method` wrote, or the run folder that holds it; the method comes in evaluation mode."""
+    """Read a file written by `save_method`, or a run folder with one; returns the method and the facts.
+
+    The method is in evaluation mode. Raises CheckpointError if there is no such file or it is damaged.
+    """
     path = path / "model.safetensors" if path.is_dir() else path
     if not path.exists():
-        raise CheckpointError(f"{path} does not exist; a run has one when its training is finished")
+        raise CheckpointError(f"{path} does not exist; it is written when a training is finished")
     tensors, facts = read_tensors(path)
     if "method" not in facts:
         raise CheckpointError(f"{path} is the state of an unfinished run, not its weights; finish it with --resume")
@@ -79,31 +82,8 @@ def load_method(path: Path) -> tuple[Method, dict[str, Any]]:
     return method.eval(), facts
 
 
-def begin_from(method: Method, path: Path) -> None:
-    """Put the weights of a finished or stopped run into `method`, as far as the two have layers of the same name.
-
-    Of a stopped run the averages of its last checkpoint are taken. CheckpointError where a layer of the same name has
-    another shape, or there is none.
-    """
-    stopped = path / "state.safetensors"
-    if stopped.exists():
-        tensors, _ = read_tensors(stopped)
-        given = under("method/", tensors)
-        for name, _ in method.named_children():
-            given |= {f"{name}.{key}": value for key, value in under(f"average/{name}/module.", tensors).items()}
-    else:
-        given = load_method(path)[0].state_dict()
-    own = method.state_dict()
-    shared = {key: value for key, value in given.items() if key in own}
-    different = [key for key, value in shared.items() if own[key].shape != value.shape]
-    if different or not shared:
-        reason = f"{different[0]} has another shape" if different else "they share no layer"
-        raise CheckpointError(f"cannot begin from {path}: {reason}; use the same method, width and image size")
-    method.load_state_dict({**own, **shared})
-
-
 def pack_optimizer(state: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Split an optimiser's state_dict into tensors named INDEX/KEY and the JSON rest."""
+    """Split an optimiser's state_dict into tensors, named INDEX/KEY, and JSON facts."""
     tensors, rest = {}, {}
     for index, entry in state["state"].items():
         for key, value in entry.items():
@@ -115,7 +95,7 @@ def pack_optimizer(state: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[st
 
 
 def unpack_optimizer(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The state_dict that `pack_optimizer` split."""
+    """Join the tensors and facts of `pack_optimizer` to a state_dict."""
     state: dict[int, dict[str, Any]] = {}
     for name, value in {**facts["rest"], **tensors}.items():
         index, key = name.split("/")

@@ -1,4 +1,4 @@
-"""The settings of a training that belong to no method."""
+"""The settings of training that do not depend on the method."""
 
 from __future__ import annotations
 
@@ -12,38 +12,41 @@ ACCELERATORS = ("auto", "cpu", "cuda", "gpu", "mps")
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Settings of a training that belong to no method; every default is our choice."""
+    """Settings of training that do not depend on the method; every default is our choice.
+
+    Raises SettingError for a value out of range.
+    """
 
     batch_size: int = 64
-    "Pictures of a batch."
+    "Pictures per batch."
     pictures_per_epoch: int = 0
-    "Pictures of an epoch; 0 takes as many as the data files hold."
+    "Pictures per epoch; 0 uses the number of pictures in the data files."
     weights: tuple[float, ...] = ()
-    "Share of each data file in a batch, in the order of the files; may go on with the shares of the next stages."
+    "Share of each data file in a batch, in the order of the files; the shares for later stages may follow."
     pairing: Literal["twin", "hard", "none"] = "twin"
-    "Which neutral face is paired: the drawn twin, another neutral picture of the person, or none."
+    "Neutral face to pair with a picture: its twin, another neutral picture of the person, or none."
     own_neutral: float = 0.0
-    "A real picture whose share of neutral votes reaches this is its own neutral face; 0 switches it off."
+    "A picture without a neutral face whose label is at least this neutral is its own neutral face; 0: never."
     balance: float = 0.0
-    "From 0, classes as frequent as in the data, to 1, all equally frequent."
+    "Balance of the classes: 0 keeps their frequencies in the data, 1 makes them equal."
     averaging: float = 0.999
     "Decay per step of the running average of the weights."
     seed: int = 0
-    "Decides initial weights, order and augmentation."
+    "Seed of the initial weights, the order of the pictures and the augmentation."
     precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
-    "Arithmetic of the networks."
+    "Number format in which the networks compute."
     accelerator: str = "auto"
     "Fabric's accelerator: auto, cpu, cuda, mps."
     threads: int = 0
-    "CPU threads; 0 leaves it to torch."
+    "Number of CPU threads; 0 keeps torch's default."
     keep: Literal["last", "best"] = "last"
-    "Weights of the last epoch, or of the one with the best accuracy on the validation files."
+    "Weights to keep: of the last epoch, or of the epoch with the best accuracy on the validation files."
     validation_pictures: int = 1000
-    "At most so many pictures of each validation file are measured after an epoch."
+    "Greatest number of pictures of each validation file that are measured after an epoch."
     sheet_every: int = 5
-    "Epochs between two sheets of generated neutral faces."
+    "Number of epochs between contact sheets of generated neutral faces."
     tensorboard: bool = False
-    "Also log for TensorBoard."
+    "Also write logs for TensorBoard."
 
     def __post_init__(self) -> None:
         check_ranges(

@@ -1,4 +1,4 @@
-"""One loop over `method.stages()`, on Lightning Fabric: log, sheets, running averages, checkpoints that resume."""
+"""The training loop over the stages of a method, on Lightning Fabric: logs, contact sheets, averages, checkpoints."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from deadpan.training.sheets import write_sheet
 
 @dataclass
 class Run:
-    """A training under way: the method, its settings, its data and the folder that it writes."""
+    """A training in progress: the method, its settings, its data and its run folder."""
 
     name: str
     method: Method
@@ -50,11 +50,11 @@ class Run:
 
 @dataclass(frozen=True)
 class StageRun:
-    """A stage under way: its batches, the method's children, and the running averages of those that it names."""
+    """A stage in progress: its batches, the method's child modules, and the running averages of some of them."""
 
     stage: Stage
-    index: int  # among the method's stages
-    logged: int  # epochs of the stages before it
+    index: int  # of the stage in method.stages()
+    logged: int  # number of epochs of all earlier stages
     batches: Batches
     children: Mapping[str, nn.Module]
     averages: Mapping[str, AveragedModel]
@@ -62,10 +62,10 @@ class StageRun:
 
 
 def fit(run: Run, recipe: Mapping[str, Any]) -> Path:
-    """Train every stage from where the last checkpoint left off, and return the path of the finished weights."""
+    """Train every stage, starting at the last checkpoint, and return the path of the finished weights."""
     finished = run.out / "model.safetensors"
     if finished.exists():
-        run.console.print(printable(f"{run.out} is finished already"), markup=False, highlight=False, soft_wrap=True)
+        run.console.print(printable(f"{run.out} is already finished"), markup=False, highlight=False, soft_wrap=True)
         return finished
     tensors, position = read_state(run.out)
     if tensors:
@@ -96,7 +96,7 @@ def fit(run: Run, recipe: Mapping[str, Any]) -> Path:
 
 @contextmanager
 def on_fabric(run: Run) -> Iterator[tuple[dict[str, nn.Module], torch.device]]:
-    """Inside, Fabric holds the method's children; yields them and the device. Afterwards they are back on the CPU."""
+    """Set up the method's children on Fabric's device and yield both; afterwards move the children back to the CPU."""
     fabric = Fabric(accelerator=run.config.accelerator, devices=1, precision=run.config.precision)
     children = dict(run.method.named_children())
     for name, child in children.items():
@@ -127,7 +127,7 @@ def stage_batches(run: Run, index: int, device: torch.device) -> Batches:
 
 
 def run_stage(run: Run, under_way: StageRun, first: int) -> None:
-    """Train the stage from epoch `first` on; its averages take the children's places when it ends."""
+    """Train the stage from epoch `first` on, and replace the children's weights by their averages when it ends."""
     stage, children, averages = under_way.stage, under_way.children, under_way.averages
     if stage.begin and first == 0 and stage.epochs:
         stage.begin()
@@ -152,10 +152,10 @@ def run_stage(run: Run, under_way: StageRun, first: int) -> None:
 
 
 def run_epoch(run: Run, under_way: StageRun, epoch: int) -> dict[str, float]:
-    """One epoch of steps; returns the mean of what they logged, with throughput.
+    """Train one epoch; returns the means of the logged values, and the pictures per second.
 
-    Every random number depends on (seed, stage, epoch) alone, so that an epoch repeats after a resume.
-    FloatingPointError where a mean is not finite.
+    All random numbers depend only on (seed, stage, epoch), so that a resumed run repeats the epoch exactly. Raises
+    FloatingPointError if a mean is not finite.
     """
     stage, index, batches = under_way.stage, under_way.index, under_way.batches
     paired_only = stage.rows == "paired"
@@ -172,7 +172,7 @@ def run_epoch(run: Run, under_way: StageRun, epoch: int) -> dict[str, float]:
             for name, average in under_way.averages.items():
                 average.update_parameters(under_way.children[name])
             for key, value in logged.items():
-                sums[key] = sums.get(key, 0) + value  # tensors: adding them does not wait for the device
+                sums[key] = sums.get(key, 0) + value  # sums of tensors, which do not wait for the device
                 counts[key] += 1
             pictures += len(batch)
             advance(len(batch))
@@ -187,7 +187,7 @@ def run_epoch(run: Run, under_way: StageRun, epoch: int) -> dict[str, float]:
 
 
 def set_rates(stage: Stage, progress: float) -> None:
-    """Set every learning rate of the stage to what its schedule makes of it at `progress` in [0, 1]."""
+    """Set every learning rate of the stage by its schedule at `progress` in [0, 1]."""
     factor = stage.schedule(progress)
     for optimizer in stage.optimizers.values():
         for group in optimizer.param_groups:
@@ -195,14 +195,17 @@ def set_rates(stage: Stage, progress: float) -> None:
 
 
 def channels_last(batch: Batch) -> Batch:
-    """The batch with its pictures laid out as the convolutions are fastest with."""
+    """The batch with its pictures in channels-last memory format, in which convolutions are fastest."""
     image = batch.image.contiguous(memory_format=torch.channels_last)
     neutral = batch.neutral.contiguous(memory_format=torch.channels_last)
     return dataclasses.replace(batch, image=image, neutral=neutral)
 
 
 def stage_weights(weights: Sequence[float], files: int, stage: int) -> list[float] | None:
-    """The shares of the files in this stage: the `stage`-th group of `files` shares, or the last group there is."""
+    """The shares of the files in this stage: the `stage`-th group of `files` shares, or the last if there are fewer.
+
+    Raises ValueError if the number of weights is not a multiple of the number of files.
+    """
     if not weights:
         return None
     if len(weights) % files:
@@ -213,7 +216,7 @@ def stage_weights(weights: Sequence[float], files: int, stage: int) -> list[floa
 
 
 def validate(run: Run, stage: Stage, epoch: int, last: bool, device: torch.device) -> dict[str, Any]:
-    """Measure the validation files, and every few epochs write contact sheets of generated neutral faces."""
+    """Validate on the validation files, and every few epochs write contact sheets of generated neutral faces."""
     logs: dict[str, Any] = {}
     for spec, table in run.validation.items():
         part = table.some(run.config.validation_pictures)

@@ -1,4 +1,4 @@
-"""The progress bar of an epoch: done, pictures per second, time left for the epoch and for the stage."""
+"""The progress bar of an epoch: finished steps, pictures per second, remaining time of the epoch and of the stage."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 @contextmanager
 def epoch_progress(console: Console, title: str, steps: int, further_epochs: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar while an epoch runs; call what it yields after each step with the step's number of pictures."""
+    """Show a bar while an epoch runs; yields a function to call after each step with the number of its pictures."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -1,4 +1,4 @@
-"""What a model's card says of its making: command, data, people."""
+"""The provenance of a model for its card: the training command, the data and the people."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from typing import Any
 from deadpan.datasets import DATASETS
 from deadpan.expressions import EXPRESSIONS
 from deadpan.loading.augmentation import Augmentation
+from deadpan.loading.batches import expected_shares
 from deadpan.methods import METHODS
-from deadpan.preparation.table import FaceTable, open_data
-from deadpan.training.checkpoint import load_method
+from deadpan.models import card_beside
+from deadpan.preparation.table import FaceTable, open_data, photographs_in
+from deadpan.training.checkpoint import CheckpointError, load_method
 from deadpan.training.config import TrainingConfig
+from deadpan.training.start import place_of
 
 
 def command_line(recipe: Mapping[str, Any]) -> str:
-    """The command that repeats a run, without the folders of its files."""
+    """The command that repeats a run; its files are named without their folders."""
     if recipe.get("command"):
         return str(recipe["command"])
     words = ["deadpan", "train", recipe["method"]]
@@ -32,7 +35,7 @@ def command_line(recipe: Mapping[str, Any]) -> str:
 
 
 def setting_flags(recipe: Mapping[str, Any]) -> list[str]:
-    """The flags of the method's, the training's and the augmentation's settings that are not the defaults."""
+    """The flags for all settings of method, training and augmentation that differ from their defaults."""
     words: list[str] = []
     defaults = {
         "config": METHODS[recipe["method"]].Config(),
@@ -52,39 +55,62 @@ def setting_flags(recipe: Mapping[str, Any]) -> list[str]:
 
 
 def described(data: Mapping[str, FaceTable]) -> list[dict[str, Any]]:
-    """What a run was trained on, for its card: data set, file, pictures, people and terms of use."""
+    """Describe the training data for the card: data set, file, pictures, people and terms of use.
+
+    A file of composites has an entry for each of its source data sets, with the pictures that show people of that set.
+    """
     return [
         {
-            "dataset": table.dataset,
+            "dataset": source,
             "file": Path(spec).name,
-            "pictures": len(table),
-            "people": len(table.people) or None,
-            "terms": DATASETS[table.dataset].facts.terms,
+            "pictures": sum(any(name == source for name, _ in each) for each in photographs_in(table)),
+            "people": sum(person.partition("/")[0] == source for person in table.people) or None,
+            "terms": DATASETS[source].facts.terms,
         }
         for spec, table in data.items()
+        for source in table.sources
     ]
 
 
 def provenance(recipe: Mapping[str, Any], data: Mapping[str, FaceTable]) -> dict[str, Any]:
-    """What a model file says of its making: recipe, command, data, subjects, also those of the run it began from."""
+    """The provenance stored in a model file: recipe, command, data and subjects, with those of an earlier run."""
     facts: dict[str, Any] = {
         "recipe": recipe,
         "command": command_line(recipe),
         "data": described(data),
+        "prior": prior(recipe, data),
         "alignment": next(iter(data.values())).alignment,
         "subjects": sorted({subject for table in data.values() for subject in table.people}),
     }
     if recipe["start"]:
-        before = read_provenance(Path(recipe["start"]), recipe["config"]["image_size"])
-        known = [each["file"] for each in facts["data"]]
-        facts["data"] += [each for each in before["data"] if each["file"] not in known]
+        before = read_provenance(place_of(recipe["start"]), recipe["config"]["image_size"])
+        known = [(each["dataset"], each["file"]) for each in facts["data"]]
+        facts["data"] += [each for each in before["data"] if (each["dataset"], each["file"]) not in known]
         facts["subjects"] = sorted({*facts["subjects"], *before["subjects"]})
         facts["command"] = f"{before['command']}; {facts['command']}"
     return facts
 
 
+def prior(recipe: Mapping[str, Any], data: Mapping[str, FaceTable]) -> dict[str, float]:
+    """The share of each expression in the pictures of the last stage, on which the model's probabilities stand."""
+    training = recipe["training"]
+    weights = training.get("weights")[-len(data) :] or None
+    shares = expected_shares(list(data.values()), weights, training["balance"])
+    return {name: round(float(share), 5) for name, share in zip(recipe["expressions"], shares, strict=True)}
+
+
 def read_provenance(start: Path, image_size: int) -> dict[str, Any]:
-    """The provenance of a run that another began from; of a stopped run, from its config.json and data files."""
+    """The provenance of the run or model that a run starts from.
+
+    That of a stopped run is made from its config.json and data files, and that of a model file stands in its card.
+    CheckpointError for a card that does not name the people, as those of the first models do not.
+    """
+    if start.suffix == ".onnx":
+        card = card_beside(start)
+        missing = [key for key in ("recipe", "data", "subjects") if key not in card]
+        if missing:
+            raise CheckpointError(f"cannot start from {start}: its card has no {missing[0]}; export the run again")
+        return {"command": card["recipe"], "data": card["data"], "subjects": card["subjects"]}
     if not (start / "state.safetensors").exists():
         return load_method(start)[1]
     recipe = json.loads((start / "config.json").read_text())

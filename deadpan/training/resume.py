@@ -1,4 +1,4 @@
-"""What a training under way keeps: the state that a stopped run goes on from, and the best epoch's weights so far."""
+"""Stores the state from which a stopped training is resumed, and the weights of the best epoch so far."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ BEST = "best.safetensors"
 
 
 def read_state(out: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """What `save_state` left in a run folder: tensors, and the position; nothing and the beginning of a new run."""
+    """Read the tensors and the position that `save_state` wrote; no tensors and the first position for a new run."""
     path = out / STATE
     return checkpoint.read_tensors(path) if path.exists() else ({}, {"stage": 0, "epoch": 0, "logged": 0})
 
 
 def epochs_done(out: Path) -> int:
-    """How many epochs of a stopped run its folder holds."""
+    """The number of finished epochs in the folder of a stopped run."""
     return int(read_state(out)[1]["logged"])
 
 
@@ -35,7 +35,7 @@ def save_state(
     averages: Mapping[str, AveragedModel],
     position: Mapping[str, int],
 ) -> None:
-    """Write everything that a resumed run needs, atomically: weights, averages, optimisers and the position."""
+    """Write the state for resuming, atomically: weights, averages, optimisers and the position."""
     tensors = {f"method/{name}.{k}": v for name, child in children.items() for k, v in child.state_dict().items()}
     optimizers = {}
     if position["epoch"]:
@@ -50,7 +50,7 @@ def save_state(
 def restore(
     stage: Stage, averages: Mapping[str, AveragedModel], tensors: Mapping[str, Tensor], facts: Mapping[str, Any]
 ) -> None:
-    """Put the averages and optimisers of a stage back to where `save_state` saw them."""
+    """Restore the averages and optimisers of a stage to the state written by `save_state`."""
     for name, average in averages.items():
         average.load_state_dict(checkpoint.under(f"average/{name}/", tensors))
     for name, optimizer in stage.optimizers.items():
@@ -61,9 +61,9 @@ def restore(
 def keep_best(
     out: Path, children: Mapping[str, nn.Module], stage: str, epoch: int, validation: Mapping[str, Mapping[str, Any]]
 ) -> None:
-    """Keep the present weights in OUT/best.safetensors if no epoch before was better on the validation files.
+    """Write the current weights to OUT/best.safetensors unless an earlier epoch was better on the validation files.
 
-    What counts is the mean of the files' accuracies; of equals the later epoch stays.
+    Epochs are compared by the mean of the files' accuracies; if two are equal, the later one is kept.
     """
     accuracy = statistics.fmean(figures["accuracy"] for figures in validation.values())
     path = out / BEST
@@ -74,7 +74,7 @@ def keep_best(
 
 
 def take_best(out: Path, method: Method) -> dict[str, Any] | None:
-    """Put the best epoch's weights into `method` and say which epoch that was; None where no epoch was run."""
+    """Load the weights of the best epoch into `method` and return that epoch's facts; None if no epoch was run."""
     path = out / BEST
     if not path.exists():
         return None

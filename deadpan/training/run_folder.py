@@ -16,37 +16,38 @@ from deadpan.printable import printable
 RECIPE = "config.json"
 
 TRAINED = ("state.safetensors", "model.safetensors")
-"""What a run has once an epoch of it is done."""
+"""Files of which a run has at least one after its first epoch."""
 
 OWN = (RECIPE, "log.jsonl", "best.safetensors", *TRAINED)
 
 
 SAME_KIND = {"method", "config", "data", "protocol", "validation"}
-"""By these keys, where a recipe has them, the config.json of a training and of an evaluation are known."""
+"""Keys by which the config.json of a training and that of an evaluation are recognised."""
 
 
 def claim(out: Path, recipe: Mapping[str, Any], resume: bool) -> None:
-    """Make the run folder with its config.json, or check that the one there is the same run.
+    """Create the run folder with its config.json, or check that an existing one belongs to the same run.
 
-    A run that has finished no epoch is started again, whatever its settings were.
+    A run that has not finished an epoch is started again, even with other settings. Raises OutputError if the folder
+    holds another run or other files, or if there is nothing to resume.
     """
     begun = any((out / name).exists() for name in TRAINED)
     if resume and not (out / RECIPE).exists():
-        raise OutputError(f"there is no run in {out} to go on with; start it without --resume")
+        raise OutputError(f"there is no run in {out} to continue; start one without --resume")
     if begun and not resume and (out / RECIPE).exists():
         raise OutputError(f"{out} holds a run already; continue it with --resume, or choose another folder")
     write_recipe(out, recipe, begun=begun)
 
 
 def write_recipe(out: Path, recipe: Mapping[str, Any], *, begun: bool) -> None:
-    """Write OUT/config.json; of what is `begun` there, check that it has the same settings (OutputError)."""
+    """Write OUT/config.json; if `begun`, first check that the one there has equal settings (OutputError)."""
     check_folder(out, "--out")
     path = out / RECIPE
     there = json_in(path) if path.exists() else None
     if path.exists() and (not isinstance(there, dict) or not SAME_KIND & set(recipe) <= set(there)):
         raise OutputError(f"{path} was not written by this command; choose another folder")
     if there is None and (foreign := [name for name in OWN if (out / name).exists()]):
-        raise OutputError(f"{out} holds {foreign[0]}, but no {RECIPE}: no run of deadpan; choose another folder")
+        raise OutputError(f"{out} holds {foreign[0]} but no {RECIPE}, so it is not a run; choose another folder")
     if there is not None and begun:
         different = differences(there, json.loads(json.dumps(recipe)))
         if different:
@@ -56,11 +57,11 @@ def write_recipe(out: Path, recipe: Mapping[str, Any], *, begun: bool) -> None:
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Every setting that differs, by its flag: "--width 0.5 (now 0.25), --seed 0 (now 1)"; empty where none does."""
+    """List the settings that differ, by flag: "--width 0.5 (now 0.25), --seed 0 (now 1)"; empty if all are equal."""
     old, new = flags(before), flags(now)
     names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
     if len(names) > 1 and "--command" in names:
-        names.remove("--command")  # it repeats the others
+        names.remove("--command")  # it contains the other settings
     return ", ".join(f"{name} {_written(old.get(name))} (now {_written(new.get(name))})" for name in names)
 
 
@@ -79,7 +80,7 @@ def _written(value: Any) -> str:
 
 
 def forget_after(out: Path, position: Mapping[str, Any]) -> None:
-    """Take from log.jsonl what a stopped run wrote after its last checkpoint: those epochs are run again."""
+    """Remove the epochs after the last checkpoint of a stopped run from log.jsonl, because they are trained again."""
     path = out / "log.jsonl"
     if path.exists():
         lines = path.read_text().splitlines(keepends=True)[: position.get("logged", 0)]
@@ -88,7 +89,7 @@ def forget_after(out: Path, position: Mapping[str, Any]) -> None:
 
 
 def write_log(out: Path, entry: Mapping[str, Any], console: Console, *, tensorboard: bool) -> None:
-    """Append one JSON line to log.jsonl, say it on the console, and to TensorBoard if wanted."""
+    """Append one JSON line to log.jsonl and print it on the console; with `tensorboard`, log it there too."""
     with (out / "log.jsonl").open("a") as file:
         file.write(json.dumps(entry) + "\n")
     shown = " ".join(f"{key} {value:.4g}" for key, value in entry.items() if isinstance(value, float))
