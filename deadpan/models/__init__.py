@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from deadpan.errors import DeadpanError
 
@@ -53,7 +53,11 @@ def _how_to_export(folder: Path) -> str:
 
 def card(name: str | Path) -> dict[str, Any]:
     """The card of a released model or model file: the .json beside the .onnx; ModelError without a readable one."""
-    path = find(name)
+    return card_beside(find(name))
+
+
+def card_beside(path: Path) -> dict[str, Any]:
+    """The card beside the network file `path`; raises ModelError as `card` does."""
     file = path.with_suffix(".json")
     try:
         facts = json.loads(file.read_text(encoding="utf-8"))
@@ -66,6 +70,44 @@ def card(name: str | Path) -> dict[str, Any]:
     return facts
 
 
+class Checked(NamedTuple):
+    """A network file compared with the SHA-256 that its card records."""
+
+    path: Path
+    trouble: str = ""  # what is wrong, and empty for an intact file
+    is_recorded: bool = True  # whether there is a card with a SHA-256 to compare with
+
+
+def check_networks(folder: Path) -> list[Checked]:
+    """Compare every network of a folder, NAME.onnx, with the SHA-256 in its card, NAME.json; sorted by name.
+
+    A card without its network is reported as a missing file.
+    """
+    names = {path.stem for ending in ("onnx", "json") for path in folder.glob(f"*.{ending}")}
+    return [_checked(folder / f"{name}.onnx") for name in sorted(names)]
+
+
+def _checked(path: Path) -> Checked:
+    try:
+        recorded = card_beside(path).get("sha256")
+    except ModelError as error:
+        return Checked(path, str(error) if path.with_suffix(".json").exists() else "", is_recorded=False)
+    try:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        return Checked(path, f"{path} cannot be read ({error.strerror})")
+    if recorded is None:
+        return Checked(path, is_recorded=False)
+    if found != recorded:
+        return Checked(path, f"{path} is damaged: expected the SHA-256 {recorded} of its card, got {found}")
+    return Checked(path)
+
+
 def is_intact(name: str | Path) -> bool:
     """Whether the model file has the SHA-256 that its card states."""
-    return hashlib.sha256(find(name).read_bytes()).hexdigest() == card(name).get("sha256")
+    return sha256(find(name)) == card(name).get("sha256")
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, as hexadecimal digits."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
