@@ -1,1 +1,1 @@
-"""The command line: one command is one thin function."""
+"""The command line: each command is one short function that calls the library."""

@@ -10,7 +10,7 @@ from deadpan.printable import printable
 from deadpan.version import __version__
 
 DONE, PARTLY, FAILED, INTERRUPTED = 0, 1, 2, 130
-"""Exit codes: everything done; some items failed, others were done; nothing was done or wrong use; Ctrl-C."""
+"""Exit codes: all items succeeded; some failed; all failed or the command was wrong; interrupted by Ctrl-C."""
 
 app = App(
     name="deadpan",
@@ -23,10 +23,10 @@ app = App(
 
 
 def complain(text: object) -> None:
-    """Say on standard error what went wrong."""
+    """Print an error on standard error."""
     print(f"error: {printable(text)}", file=sys.stderr)
 
 
 def say(path: object) -> None:
-    """Print a file that was written."""
+    """Print the path of a file that was written."""
     print(printable(path))

@@ -13,12 +13,12 @@ SETTINGS = (
     "A setting of the data set's reader, such as --images PreProcess_Img (oulu) or --classes 1=anger 2=fear (folders)."
 )
 
-data = App(name="data", help="What is known of the data sets, and whether a copy is whole.")
+data = App(name="data", help="List the known data sets, or check whether a copy of one is complete.")
 
 
 @data.command(name="list")
 def data_list() -> None:
-    """List every data set with owner, terms, expressions and where its neutral faces come from."""
+    """List all data sets with their expressions, the source of their neutral faces and their terms of use."""
     from rich.console import Console
 
     from deadpan.cli.terminal import print_datasets
@@ -29,15 +29,15 @@ def data_list() -> None:
 @data.command(name="check")
 def data_check(
     dataset: Annotated[str, Parameter(help="A data set's name, see `deadpan data list`.")],
-    root: Annotated[Path, Parameter(help="Where it lies: its folder, or its file.")],
+    root: Annotated[Path, Parameter(help="Folder or file of the data set.")],
     /,
     *,
     pictures: Annotated[bool, Parameter(help="Open every picture, not only a sample of them.")] = False,
     **settings: Annotated[list[str], Parameter(help=SETTINGS)],
 ) -> int:
-    """Count a copy of a data set, compare it with what is known and say what is left out or occurs twice.
+    """Check a copy of a data set: compare its counts with the published ones, and list omitted or repeated pictures.
 
-    Exit code 1 where anything differs or needs a look.
+    The exit code is 1 if a count differs or a finding needs attention.
     """
     from rich.console import Console
 
@@ -53,25 +53,25 @@ def data_check(
 
 def prepare(
     dataset: Annotated[str, Parameter(help="A data set's name, see `deadpan data list`.")],
-    root: Annotated[Path, Parameter(help="Where it lies: its folder, or its file.")],
+    root: Annotated[Path, Parameter(help="Folder or file of the data set.")],
     out: Annotated[Path, Parameter(help="Parquet file to write.")],
     /,
     *,
-    image_size: Annotated[int, Parameter(help="Pixels of a side that the network will see.")] = 64,
+    image_size: Annotated[int, Parameter(help="Side in pixels of the network's input.")] = 64,
     detector: Annotated[
         str, Parameter(help="centerface, blazeface, none or the path of a YuNet .onnx file.")
     ] = "centerface",
     workers: Annotated[int | None, Parameter(help="Processes; one per core by default.")] = None,
     alignment: Annotated[
         Literal["mesh", "five"],
-        Parameter(help="Points to align by: the face mesh; five for models of version 0.1."),
+        Parameter(help="Landmarks used for alignment: the face mesh, or five as in version 0.1."),
     ] = "mesh",
     all_frames: Annotated[
-        bool, Parameter(help="Take whole sequences, not only first and peak frames (ckplus, oulu, mmi, bu4dfe).")
+        bool, Parameter(help="Use all frames of a sequence, not only first and peak ones (ckplus, oulu, mmi, bu4dfe).")
     ] = False,
     **settings: Annotated[list[str], Parameter(help=SETTINGS)],
 ) -> int:
-    """Detect, align and crop a data set once, into one Parquet file."""
+    """Detect, align and crop the faces of a data set, and write them to one Parquet file."""
     from deadpan.interruption import telling_what_is_kept
     from deadpan.preparation.parts import progress
     from deadpan.preparation.prepare import prepare as run
@@ -80,7 +80,7 @@ def prepare(
 
     def kept() -> str:
         done, total = progress(out)
-        return f"stopped after {done} of {total} pictures; the same command goes on from there" if done else ""
+        return f"stopped after {done} of {total} pictures; run the same command again to continue" if done else ""
 
     with telling_what_is_kept(kept):
         report = run(
@@ -99,7 +99,10 @@ def prepare(
 
 
 def given(dataset: str, settings: dict[str, list[str]], *options: str) -> dict[str, str]:
-    """The settings of a data set's reader as they were typed; DatasetError for one that it does not have."""
+    """Check the settings of a data set's reader and join their values; DatasetError for an unknown setting.
+
+    `options` are the names of the command's own options, which the error lists as well.
+    """
     from deadpan.datasets import DATASETS, settings_of
     from deadpan.datasets.sample import DatasetError
 
@@ -111,22 +114,42 @@ def given(dataset: str, settings: dict[str, list[str]], *options: str) -> dict[s
     return {name: " ".join(values) for name, values in settings.items()}
 
 
-synthesize = App(name="synthesize", help="Draw people, neutral and with each expression, with exact ground truth.")
+def compose(
+    neutral: Annotated[str, Parameter(help="Prepared file, or FILE@SPLIT, whose neutral faces are used.")],
+    expressive: Annotated[str, Parameter(help="Prepared file, or FILE@SPLIT, whose expressions are used.")],
+    out: Annotated[Path, Parameter(help="Prepared file to write.")],
+    /,
+    *,
+    more: Annotated[list[str] | None, Parameter(help="Further prepared files whose expressions are used.")] = None,
+    pairs: Annotated[int, Parameter(help="Number of pairs to compose.")] = 20_000,
+    image_size: Annotated[
+        int | None, Parameter(help="Side in pixels of the network's input; that of the files by default.")
+    ] = None,
+    seed: Annotated[int, Parameter(help="Seed of the random choices; another seed gives other pairs.")] = 0,
+    workers: Annotated[int | None, Parameter(help="Processes; one per core by default.")] = None,
+) -> None:
+    """Compose pairs from photographs: put expressions of some people on neutral photographs of others."""
+    from deadpan.preparation.compose import compose as run
+
+    print(run(neutral, [expressive, *(more or ())], out, pairs, image_size, seed, workers))
+
+
+synthesize = App(name="synthesize", help="Render synthetic people, neutral and with each expression, with true labels.")
 
 
 def add_synthesis() -> None:
-    """Give `deadpan synthesize` the fields of its dataclass as flags."""
+    """Add the fields of SynthesisConfig to `deadpan synthesize` as flags."""
     from deadpan.interruption import telling_what_is_kept
     from deadpan.synthetic.synthesize import SynthesisConfig, finished
     from deadpan.synthetic.synthesize import synthesize as draw
 
     def run(out, /, *, config=None):  # type: ignore[no-untyped-def]
-        """Draw people into the folder OUT."""
+        """Render synthetic people into the folder OUT."""
         config = config or SynthesisConfig()
 
         def kept() -> str:
             done, total = finished(out, config), config.people
-            return f"stopped after {done} of {total} people; the same command goes on from there" if done else ""
+            return f"stopped after {done} of {total} people; run the same command again to continue" if done else ""
 
         with telling_what_is_kept(kept):
             draw(out, config)

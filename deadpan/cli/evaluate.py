@@ -22,7 +22,7 @@ def score(
     *,
     json: Annotated[Path | None, Parameter(help="Also write the figures to this file.")] = None,
 ) -> None:
-    """Measure a trained model on prepared faces that it was not trained on."""
+    """Measure a trained model on prepared faces that were not used to train it."""
     from rich.console import Console
 
     from deadpan.cli.terminal import print_scores
@@ -36,20 +36,20 @@ def score(
     measured = measure(model, data)
     print_scores(model, measured, Console())
     if json is not None:
-        figures = {name: {reading: each.summary() for reading, each in of.items()} for name, of in measured.items()}
+        figures = {name: {reading: each.figures() for reading, each in of.items()} for name, of in measured.items()}
         write_json(json, figures)
 
 
 def compare(
-    *runs: Annotated[Path, Parameter(help="Folders that `deadpan evaluate` wrote; one alone is described.")],
+    *runs: Annotated[Path, Parameter(help="Folders written by `deadpan evaluate`, at least one.")],
     out: Annotated[Path, Parameter(help="Folder to write the report, the tables and the figures to.")] = Path(
         "comparison"
     ),
     judge: Annotated[
-        Path | None, Parameter(help="Judge of identity to use, an identity.safetensors, instead of training one.")
+        Path | None, Parameter(help="Identity judge to use (an identity.safetensors) instead of training one.")
     ] = None,
 ) -> None:
-    """Compare evaluated runs: figures with intervals, tests, robustness, subgroups, generated faces; one report."""
+    """Compare evaluated runs and write a report: figures with intervals and tests, robustness, subgroups, faces."""
     from rich.console import Console
 
     from deadpan.cli.terminal import print_comparison
@@ -66,13 +66,13 @@ def compare(
 
 evaluate = App(
     name="evaluate",
-    help="Judge a method, or a finished model, by a protocol: person-independent folds, figures, everything on disk; "
-    "`deadpan evaluate METHOD --help` lists a method's settings.",
+    help="Evaluate a method, or a trained model, by a protocol with person-independent folds. All answers and figures "
+    "are written to a folder. `deadpan evaluate METHOD --help` lists a method's settings.",
 )
 
 
 def add_evaluations() -> None:
-    """Give `deadpan evaluate` a command for each method, and one for models that are trained already."""
+    """Add a command for each method to `deadpan evaluate`, and the default command for trained models."""
     from deadpan.methods import METHODS
 
     for name in METHODS:
@@ -84,19 +84,19 @@ def add_evaluations() -> None:
 
 DATA = Annotated[str, Parameter(help="Prepared Parquet file, optionally followed by @SPLIT.")]
 
-FOLDER = Annotated[Path | None, Parameter(help="Folder to write, or to go on in; METHOD-PROTOCOL by default.")]
+FOLDER = Annotated[Path | None, Parameter(help="Folder to write or to continue in; METHOD-PROTOCOL by default.")]
 
-PROTOCOL = Annotated[str, Parameter(help="A protocol by name, see docs/protocols.md.")]
+PROTOCOL = Annotated[str, Parameter(help="Name of a protocol, see docs/protocols.md.")]
 
-FOLDS = Annotated[int, Parameter(help="Person-independent folds, where the protocol has no division of its own.")]
+FOLDS = Annotated[int, Parameter(help="Number of person-independent folds, if the protocol does not define its own.")]
 
-JOBS = Annotated[int, Parameter(help="Folds at a time, in processes of this machine.")]
+JOBS = Annotated[int, Parameter(help="Number of folds to run at the same time, each in its own process.")]
 
-RAY = Annotated[str | None, Parameter(help="Address of a Ray cluster to run folds on; local starts one.")]
+RAY = Annotated[str | None, Parameter(help="Address of a Ray cluster to run the folds on; local starts one.")]
 
 TEST = Annotated[list[str], Parameter(help="Prepared files to test on, for the protocol cross.")]
 
-ROBUSTNESS = Annotated[int, Parameter(help="Pictures of each fold to degrade in seven ways; 0 does not.")]
+ROBUSTNESS = Annotated[int, Parameter(help="Number of pictures per fold to degrade in seven ways; 0 skips this test.")]
 
 
 def evaluate_model(
@@ -112,7 +112,7 @@ def evaluate_model(
     test: TEST = [],  # noqa: B006 - read only
     robustness: ROBUSTNESS = 0,
 ) -> int:
-    """Let a trained model answer a protocol's pictures as it came; people whom it learnt from are refused."""
+    """Evaluate a trained model on a protocol without retraining; fails if it was trained on any tested person."""
     from deadpan.evaluation.record import Evaluation
 
     if not model.exists():
@@ -152,7 +152,7 @@ def evaluate_command(name: str) -> Callable[..., int]:
         )
         return run_evaluation(judged, jobs, ray)
 
-    run.__doc__ = f"Train {name} in every fold of a protocol and test it on people it has not seen.\n"
+    run.__doc__ = f"Train {name} in every fold of a protocol and test it on the people who were held out.\n"
     run.__annotations__ = {
         "data": DATA,
         "protocol": PROTOCOL,
@@ -161,10 +161,13 @@ def evaluate_command(name: str) -> Callable[..., int]:
         "jobs": JOBS,
         "ray": RAY,
         "selection": Annotated[
-            Literal["last", "inner"], Parameter(help="Last epoch, or the best on an inner validation fold.")
+            Literal["last", "inner"],
+            Parameter(help="Weights to test: of the last epoch, or of the best epoch on an inner validation fold."),
         ],
-        "extra": Annotated[list[str], Parameter(help="Prepared files of other people to train on too.")],
-        "start": Annotated[Path | None, Parameter(help="Run of other people whose weights every fold begins from.")],
+        "extra": Annotated[list[str], Parameter(help="Prepared files of other people to add to the training data.")],
+        "start": Annotated[
+            Path | None, Parameter(help="Run or model, trained on other people, whose weights initialise every fold.")
+        ],
         "test": TEST,
         "robustness": ROBUSTNESS,
         "config": Annotated[
@@ -178,7 +181,7 @@ def evaluate_command(name: str) -> Callable[..., int]:
 
 
 def run_evaluation(judged: Evaluation, jobs: int, ray: str | None) -> int:
-    """Run the folds, print the table, and return 0, 1 where a fold failed, 2 where all did."""
+    """Run the folds and print the table; returns the exit code: 0, 1 if some folds failed, 2 if all failed."""
     from rich.console import Console
 
     from deadpan.cli.terminal import print_evaluation
@@ -188,7 +191,7 @@ def run_evaluation(judged: Evaluation, jobs: int, ray: str | None) -> int:
 
     def kept() -> str:
         done = len(folds_done(judged))
-        return f"stopped after {done} folds; the same command goes on from there, within a fold from its last epoch"
+        return f"stopped after {done} folds; run the same command again to continue from the last finished epoch"
 
     with telling_what_is_kept(kept):
         ended = run(judged, jobs, ray)

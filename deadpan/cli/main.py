@@ -1,4 +1,4 @@
-"""The command line's entry: runs the app and turns errors of use into one line and an exit code."""
+"""The entry point of the command line: runs a command and turns errors into one line of text and an exit code."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from concurrent.futures import BrokenExecutor
 
 from cyclopts import CycloptsError, UnknownOptionError
 
-from deadpan.cli import data, evaluate, predict, relax, train
+from deadpan.cli import data, evaluate, models, predict, relax, serve, train
 from deadpan.cli.app import DONE, FAILED, INTERRUPTED, PARTLY, app, complain
 from deadpan.errors import how_to_install
 from deadpan.interruption import Terminated, ending_in_order
 
-LIGHT = ("cv2", "numpy", "onnxruntime", "PIL", "rich", "cyclopts")  # a missing one is a broken installation
+LIGHT = ("cv2", "numpy", "onnxruntime", "PIL", "rich", "cyclopts")
+"""The packages that every installation of deadpan includes; if one is missing, the installation is damaged."""
 
 COMMANDS = (
-    *(predict.predict, predict.models, relax.relax),
-    *(data.data, data.prepare, data.synthesize),
+    *(predict.predict, models.models, relax.relax),
+    *(serve.serve, serve.live),
+    *(data.data, data.prepare, data.compose, data.synthesize),
     *(train.train, train.export),
     *(evaluate.evaluate, evaluate.score, evaluate.compare),
 )
@@ -28,15 +30,15 @@ for command in COMMANDS:
     app.command(command)
 
 LATE = {"train": train.add_methods, "evaluate": evaluate.add_evaluations, "synthesize": data.add_synthesis}
-"""Commands whose flags come from dataclasses in heavy modules; built when they are called for."""
+"""Commands whose flags come from dataclasses in modules that are slow to import; each is built when it is run."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code; errors of use are one line, a traceback with DEADPAN_DEBUG=1."""
+    """Run the command line and return its exit code; with DEADPAN_DEBUG=1 errors are raised with their traceback."""
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError):  # file names may hold bytes that the terminal cannot show
+        with contextlib.suppress(AttributeError):  # file names may contain bytes that the terminal cannot show
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    warnings.filterwarnings("ignore", module=r"PIL\.")  # about odd metadata and very large pictures
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # Pillow warns of damaged metadata and very large pictures
     tokens = join_dashes(sys.argv[1:] if arguments is None else arguments)
     with ending_in_order():
         return run(tokens)
@@ -57,14 +59,14 @@ def run(tokens: list[str]) -> int:
         return stop.code
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of our output has seen enough, as in `| head`
+    except BrokenPipeError:  # the program that reads our output, such as `head`, has ended
         drop_output()
         return PARTLY
     except (CycloptsError, ValueError, OSError, ModuleNotFoundError, FloatingPointError, BrokenExecutor) as error:
         if os.environ.get("DEADPAN_DEBUG"):
             raise
         complain(explain(error))
-        with contextlib.suppress(ValueError):  # closed already
+        with contextlib.suppress(ValueError):  # standard output is already closed
             try:
                 sys.stdout.flush()
             except OSError:
@@ -74,24 +76,26 @@ def run(tokens: list[str]) -> int:
 
 
 def drop_output() -> None:
-    """Lead standard output nowhere: it takes no more, and the interpreter flushes it once more at the end."""
+    """Redirect standard output to the null device; otherwise the interpreter's last flush would fail again."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def join_dashes(arguments: Sequence[str]) -> list[str]:
-    """Write `--json -` as `--json=-`: cyclopts takes a dash on its own for the start of an option."""
+    """Replace `--json -` by `--json=-` and a lone `-` by /dev/stdin: cyclopts reads a dash as an option."""
     joined: list[str] = []
     for argument in arguments:
-        if argument == "-" and joined and joined[-1].startswith("--") and joined[-1] != "--":
+        if argument == "-" and joined and (joined[-1] == "-o" or joined[-1][:2] == "--" != joined[-1]):
             joined[-1] += "=-"
+        elif argument == "-":
+            joined.append("/dev/stdin")
         else:
             joined.append(argument)
     return joined
 
 
 def explain(error: Exception) -> str:
-    """One line about an error of use, with what to do."""
+    """Describe an error in one line, with advice on how to correct it."""
     if isinstance(error, UnknownOptionError):
         known = [name for argument in error.argument_collection or () for name in argument.names if name[:2] == "--"]
         return f"{first_line(error)} Known options: {', '.join(known)}."

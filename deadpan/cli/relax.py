@@ -14,17 +14,17 @@ def relax(
     *paths: Annotated[str, Parameter(help="Photographs.")],
     out: Annotated[
         Path,
-        Parameter(name=("--out", "-o"), help="A directory, or the .png or .jpg to write."),
+        Parameter(name=("--out", "-o"), help="Directory to write to, or a .png or .jpg file."),
     ],
-    face: Annotated[int | None, Parameter(help="Relax this face alone; 0 is the leftmost. Default: everyone.")] = None,
+    face: Annotated[int | None, Parameter(help="Relax only this face; 0 is the leftmost. Default: all faces.")] = None,
     strength: Annotated[
-        float, Parameter(help="How far to go: 0 leaves the face as it is, 1 is at rest, at most 1.5.")
+        float, Parameter(help="Share of the expression to remove: 0 none, 1 all of it, at most 1.5.")
     ] = 1.0,
     longest_side: Annotated[
-        int, Parameter(help="Scale larger photographs down to this for detection; 0 keeps them (small faces).")
+        int, Parameter(help="Scale larger photographs down to this many pixels for detection; 0 never (small faces).")
     ] = 640,
 ) -> int:
-    """Write each photograph with the faces in it at rest, in the same size, as PNG or JPEG like the original."""
+    """Relax the faces in photographs to a neutral expression; each is written at full size, as PNG or JPEG."""
     from deadpan.faces.detection import make_detector
     from deadpan.faces.photographs import PhotographError
     from deadpan.prediction.relaxing import RelaxError, relax_file, relaxed_names

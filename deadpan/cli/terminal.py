@@ -1,4 +1,4 @@
-"""Results and model cards as a person at a terminal reads them."""
+"""Prints results, model cards, data sets and figures to a terminal."""
 
 from __future__ import annotations
 
@@ -11,26 +11,50 @@ from rich.text import Text
 
 from deadpan.datasets import DATASETS
 from deadpan.datasets.check import Check
-from deadpan.models import ModelError, card, is_intact, released
+from deadpan.models import ModelError, card, find, is_intact, released
 from deadpan.prediction.results import FaceResult, PhotographResult
 from deadpan.printable import printable
+from deadpan.video.episodes import episodes
+from deadpan.video.reading import clock
+from deadpan.video.results import VideoResult
 
 if TYPE_CHECKING:
     from deadpan.metrics.measurement import Measurement
 
 BAR = 24  # characters for a probability of 1
 
-LEAST = 0.01  # expressions below this are left out, except the chosen one
+LEAST = 0.01  # expressions with a lower probability are not printed, except the most probable one
+
+
+MANY = 20
+"""A list of more people than this is counted, not printed."""
 
 
 def print_result(result: PhotographResult, console: Console) -> None:
-    """Print a readable photograph's faces from left to right, each with its probabilities as bars."""
+    """Print the faces of a photograph from left to right, each with its probabilities as bars."""
     heading = Text(printable(result.path), style="bold").append(f"  {result.width} x {result.height}", style="dim")
     console.print(heading, soft_wrap=True)
     if not result.faces:
         console.print(Text("  no face found", style="dim"))
     else:
         console.print(_faces(result.faces, console))
+
+
+def print_video(result: VideoResult) -> None:
+    """Print of everyone in a video how long each was in sight, and the apex of each expression."""
+    console = Console(highlight=False)
+    people = result.people()
+    console.print(Text(printable(str(result.path)), "bold").append(f"  {len(result.rows)} rows", "dim"), soft_wrap=True)
+    found = episodes(result)
+    table = Table.grid(padding=(0, 2))
+    for face, indices in people.items():
+        times = result.rows["time_s"][indices]
+        table.add_row(f"  face {face}", Text(f"{clock(times[0])} to {clock(times[-1])}", "dim"), "", "")
+        for each in (one for one in found if one.face == face):
+            distance = "" if each.distance is None else f"{each.distance:.2f} from rest"
+            when = f"{clock(each.start_s)} to {clock(each.end_s)}, apex {each.apex_s:.1f} s"
+            table.add_row("", Text(when, "dim"), Text(f"{each.expression} {each.confidence:.0%}"), Text(distance))
+    console.print(table if people else Text("  no face found", style="dim"))
 
 
 def _faces(faces: list[FaceResult], console: Console) -> Table:
@@ -56,7 +80,7 @@ def _faces(faces: list[FaceResult], console: Console) -> Table:
 
 
 def _marks(face: FaceResult) -> str:
-    """Why the reading must not be trusted, as in "turned 55°, covered"."""
+    """The reasons not to trust the expression, such as "turned 55°, covered"."""
     return ", ".join(f"turned {face.quality.turn:.0f}°" if mark == "turned" else mark for mark in face.marks)
 
 
@@ -79,14 +103,14 @@ def print_models(console: Console) -> None:
         expressions = ", ".join(facts.get("expressions", []))
         table.add_row(name, str(facts.get("method", "?")), size, f"{side} x {side}", Text(expressions), Text(metrics))
     if not table.rows:
-        console.print("This installation carries no released model; train one and give predict its file by --model.")
+        console.print("This installation has no released model; train one and pass its file to predict as --model.")
         return
     console.print(table)
     console.print(Text("\nTerms, training data and recipe: deadpan models NAME", style="dim"))
 
 
 def print_card(name: str, console: Console) -> None:
-    """Print everything that a model's card says; ModelError where there is no such model or card."""
+    """Print all entries of a model's card; ModelError if there is no such model or card."""
     facts = card(name)
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
@@ -94,6 +118,8 @@ def print_card(name: str, console: Console) -> None:
     for key, value in facts.items():
         if isinstance(value, Mapping):
             text = "\n".join(printable(f"{inner} {number}") for inner, number in flat(value).items())
+        elif key == "subjects" and len(value) > MANY:
+            text = f"{len(value):,} people; the card names them: {find(name).with_suffix('.json')}"
         elif isinstance(value, list):
             lines = [printable(_line(item)) for item in value]
             text = "\n".join(lines) if any(map(_is_long, value)) else ", ".join(lines)
@@ -117,11 +143,11 @@ def print_datasets(console: Console) -> None:
         table.add_row(name, *map(Text, row))
     console.print(table)
     pages = "docs/datasets.md; csv, folders and synthetic: docs/data.md"
-    console.print(Text(f"\nThe files that are expected, and where to request them: {pages}", style="dim"))
+    console.print(Text(f"\nThe expected files, and where to request them: {pages}", style="dim"))
 
 
 def print_check(found: Check, console: Console) -> None:
-    """Print a copy's numbers beside what is known."""
+    """Print the counts of a copy of a data set beside the expected ones, and the findings."""
     table = Table.grid(padding=(0, 2))
     for line in found.lines:
         source = f" in {found.copy}" if found.copy else ""
@@ -132,11 +158,14 @@ def print_check(found: Check, console: Console) -> None:
     for finding in found.findings:
         console.print(Text(printable(finding), style="dim" if finding.intended else "red"), soft_wrap=True)
     if found.bad:
-        console.print(Text(f"{len(found.bad):,} pictures that cannot be read", style="red"))
+        console.print(Text(f"{len(found.bad):,} pictures cannot be read", style="red"))
 
 
 def flat(values: Mapping[str, Any], start: str = "") -> dict[str, str]:
-    """Nested numbers under dotted names, fractions to four digits."""
+    """Flatten nested values to dotted names, for example {"test": {"accuracy": 0.5}} to {"test.accuracy": "0.5"}.
+
+    Floats are rounded to four significant digits.
+    """
     found: dict[str, str] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):
@@ -155,16 +184,28 @@ def _line(value: object) -> str:
 
 
 def print_scores(model: str, measured: Mapping[str, Mapping[str, Measurement]], console: Console) -> None:
-    """Print what `deadpan score` measured: a line of figures and a line of recalls for each file and reading."""
+    """Print the figures of `deadpan score`: for each file and reading a line of figures, the recalls, and groups."""
     for name, readings in measured.items():
         for reading, each in readings.items():
-            recalls = ", ".join(f"{key} {value:.3f}" for key, value in each.classification.recall.items())
-            for line in (f"{model} on {name}, {reading}: {each.brief()}", f"  recall {recalls}"):
+            figures = each.figures()
+            error = figures["calibration_error"]
+            lines = [f"{model} on {name}, {reading}: {each.brief()} calibration error {error:.4f}"]
+            lines.append(f"  recall {_shares(each.classification.recall)}")
+            for attribute, found in figures.get("groups", {}).items():
+                lines.append(f"  {attribute}: {_shares(found['accuracy'])}; gap {found['gap']:.3f}")
+            for line in lines:
                 console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
 
+def _shares(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{key} {value:.3f}" for key, value in values.items())
+
+
 def print_evaluation(facts: Mapping[str, Any], readings: Mapping[str, Any], console: Console) -> None:
-    """Print what the folds of `deadpan evaluate` reached; `facts` are evaluation.json, `readings` Classifications."""
+    """Print the figures of `deadpan evaluate`, joined over the folds, beside the paper's.
+
+    `facts` is the content of evaluation.json; `readings` maps the name of a reading to its Classification.
+    """
     done = sum(fold["status"] == "done" for fold in facts["folds"])
     protocol = facts["protocol"]
     title = f"{facts['method']} on {', '.join(facts['data'])}, {protocol['name']}: {protocol['title']}"
@@ -184,7 +225,7 @@ def print_evaluation(facts: Mapping[str, Any], readings: Mapping[str, Any], cons
 
 
 def print_comparison(facts: Mapping[str, Any], console: Console) -> None:
-    """Print the runs of `deadpan compare` beside one another, and every two of them with what tells them apart."""
+    """Print a table of the runs of `deadpan compare`, and for every two runs the gap between them and its tests."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for heading in ("run", "pictures", "people", "accuracy (95 %)", "balanced", "F1", "ECE"):
         table.add_column(heading, justify="left" if heading == "run" else "right", overflow="fold")

@@ -4,54 +4,74 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
 from deadpan.cli.app import say
+from deadpan.models import released
 
 
 def export(
-    run: Annotated[Path, Parameter(help="Folder of a finished run.")],
+    run: Annotated[
+        Path, Parameter(help="Folder of a finished run; with --standalone also a released model or a model file.")
+    ],
     /,
-    *,
     out: Annotated[Path | None, Parameter(help="Folder, or .onnx file, to write; the run's folder by default.")] = None,
+    *,
+    standalone: Annotated[
+        bool,
+        Parameter(help="Write one file for programs without deadpan: uint8 faces in, its card inside; see the docs."),
+    ] = False,
     flip: Annotated[
-        bool, Parameter(help="Average over the mirrored face, at twice the cost.", negative="--no-flip")
+        bool,
+        Parameter(
+            help="Average over the face and its mirror image (default), at twice the cost.", negative="--no-flip"
+        ),
     ] = True,
-    strength: Annotated[float, Parameter(help="Share of the generated change that is kept, up to 1.")] = 1.0,
+    strength: Annotated[float, Parameter(help="Factor on the generated change, above 0 and at most 1.")] = 1.0,
     dead_zone: Annotated[
         float,
-        Parameter(help="Regions that change by less, of pixels in [-1, 1], are left alone; 0.03 takes the noise away."),
+        Parameter(help="Set smaller generated changes (pixels in [-1, 1]) to zero; 0.03 removes the noise."),
     ] = 0.0,
     leave_neutral: Annotated[
         float,
-        Parameter(help="The change is multiplied by 1 - this * p(neutral); 4 leaves alone whatever may be neutral."),
+        Parameter(help="Multiply the generated change by max(0, 1 - this * p(neutral)); 4 keeps likely neutral faces."),
     ] = 0.0,
     calibration: Annotated[
-        str | None, Parameter(help="Prepared file, unseen in training, to balance the frequent expressions on.")
+        str | None, Parameter(help="Prepared file, not used in training, on which to fit the offsets of the logits.")
+    ] = None,
+    temperature: Annotated[
+        str | None, Parameter(help="Prepared file, not used in training, on which to fit how sure the model is.")
     ] = None,
     metrics: Annotated[
-        Path | None, Parameter(help="JSON file, as `score --json` writes it, to put in the card.")
-    ] = None,
+        tuple[Path, ...], Parameter(help="JSON files whose figures to put into the card, as `score --json` writes.")
+    ] = (),
 ) -> None:
-    """Write a finished run as an ONNX model with its card."""
+    """Write a finished run as an ONNX model with its card, or a model as one ONNX file for other programs."""
     import json as json_format
 
+    figures = {name: part for path in metrics for name, part in json_format.loads(path.read_text()).items()}
+    chosen: dict[str, Any] = {
+        "flip": flip,
+        "strength": strength,
+        "dead_zone": dead_zone,
+        "leave_neutral": leave_neutral,
+        "calibration": calibration,
+        "temperature": temperature,
+        "metrics": figures or None,
+    }
+    if standalone:
+        from deadpan.release.standalone import export_standalone
+
+        usual = {"flip": True, "strength": 1.0, "dead_zone": 0.0, "leave_neutral": 0.0}
+        say(export_standalone(run, out, **{key: value for key, value in chosen.items() if value != usual.get(key)}))
+        return
+    if str(run) in released() and not run.exists():
+        raise ValueError(f"{run} is a released model and exported already; --standalone writes it for other programs")
     from deadpan.release.export import export as write
 
-    figures = None if metrics is None else json_format.loads(metrics.read_text())
-    written = write(
-        run,
-        out,
-        flip=flip,
-        strength=strength,
-        dead_zone=dead_zone,
-        leave_neutral=leave_neutral,
-        calibration=calibration,
-        metrics=figures,
-    )
-    for path in written:
+    for path in write(run, out, **chosen):
         say(path)
 
 
@@ -59,9 +79,9 @@ train = App(name="train", help="Train a method on prepared faces; `deadpan train
 
 
 def add_methods() -> None:
-    """Give `deadpan train` a command for each method, whose flags are the fields of the method's Config.
+    """Add a command for each method to `deadpan train`; its flags are the fields of the method's Config.
 
-    Done only when that is what runs: the dataclasses stand beside code that imports torch.
+    This is called only for `deadpan train`, because the modules that define the dataclasses import torch.
     """
     from deadpan.methods import METHODS
 
@@ -86,7 +106,7 @@ def train_command(name: str) -> Callable[..., None]:
     ):
         def kept():  # type: ignore[no-untyped-def]
             epochs = epochs_done(out)
-            return f"stopped after {epochs} epochs, which {out} holds; go on with --resume" if epochs else ""
+            return f"stopped after {epochs} epochs, stored in {out}; add --resume to continue" if epochs else ""
 
         with telling_what_is_kept(kept):
             fit(
@@ -105,15 +125,17 @@ def train_command(name: str) -> Callable[..., None]:
     run.__doc__ = (METHODS[name].__doc__ or name) + "\n"
     run.__annotations__ = {
         "data": Annotated[
-            list[str], Parameter(help="Prepared Parquet file, optionally followed by @SPLIT; repeatable.")
+            list[str], Parameter(help="Prepared Parquet files to train on, each optionally followed by @SPLIT.")
         ],
         "out": Annotated[Path, Parameter(help="Run folder to write.")],
-        "validation": Annotated[list[str], Parameter(help="Prepared Parquet file to measure after each epoch.")],
+        "validation": Annotated[list[str], Parameter(help="Prepared Parquet files to validate on after each epoch.")],
         "expressions": Annotated[
-            list[str], Parameter(help="Expressions to learn; those of the first file by default.")
+            list[str], Parameter(help="Expressions to train on; those of the first file by default.")
         ],
-        "start": Annotated[Path | None, Parameter(help="Finished or stopped run whose weights to begin from.")],
-        "resume": Annotated[bool, Parameter(help="Go on with a run that was stopped.")],
+        "start": Annotated[
+            Path | None, Parameter(help="Run, released model or model file (.onnx) whose weights to start from.")
+        ],
+        "resume": Annotated[bool, Parameter(help="Continue a run that was stopped.")],
         "config": Annotated[
             settings | None, Parameter(name="*", group=f"{name} settings", negative=None, negative_iterable=())
         ],

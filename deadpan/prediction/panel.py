@@ -1,4 +1,4 @@
-"""One picture that explains a result: the photograph, and per face the neutral face, the residue and the numbers."""
+"""Draws a panel: the photograph and, for each face, its crop, neutral face, residue and probabilities."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from deadpan.prediction.results import FaceResult
 
 PHOTOGRAPH_WIDTH = 640  # at most
 
-PHOTOGRAPH_HEIGHT = 400  # at most, where the faces do not take more
+PHOTOGRAPH_HEIGHT = 400  # at most, unless the rows of faces are taller
 
-TILE = 160  # side of a face
+TILE = 160  # side of a face in pixels, as all sizes here
 
 GAP = 12
 
@@ -27,27 +27,31 @@ CAPTION = 22
 
 BARS = 250  # width of the bar chart
 
-NOTES = 210  # width of what the model can show in words
+NOTES = 210  # width of the column of votes, amounts and levels
 
-ROWS = 5  # faces below one another before the next column begins; more in crowds, which come out about 3:2
+ROWS = 5  # faces in a column before a second column begins; more for crowds, so that the panel is about 3:2
 
 PAPER, INK, FAINT, TRACK = (255, 255, 255), (32, 36, 44), (120, 126, 138), (234, 237, 242)
 
 ACCENT, QUIET = (214, 84, 46), (120, 144, 176)
 
 FULL_RESIDUE = 0.5
-"""Residue that takes the brightest colour of the heat map; fixed, so that pictures can be compared."""
+"""Residue shown in the brightest colour of the heat map; a constant, so that heat maps can be compared."""
 
 
-def draw_panel(photograph: Photograph, faces: Sequence[FaceResult]) -> RGB:
-    """Draw (H, W, 3) uint8: the photograph, as `predict` takes it, with its faces numbered, and a row for each face."""
+def draw_panel(photograph: Photograph, faces: Sequence[FaceResult], *, mesh: bool = False) -> RGB:
+    """Draw the photograph with its faces numbered, and a row for each face: (H, W, 3) uint8.
+
+    `mesh` also draws the points of the face meshes. `photograph` is anything that `Predictor.predict` accepts;
+    PhotographError if it cannot be read.
+    """
     photograph = read_photograph(photograph)
     rows = min(len(faces), max(ROWS, math.ceil(math.sqrt(2.5 * len(faces)))))
     columns = math.ceil(len(faces) / rows) if faces else 0
     rows = math.ceil(len(faces) / columns) if faces else 0  # fill the columns evenly
     row_width, row_height = _row_size(faces)
     block = rows * (row_height + GAP)
-    picture = _boxes(photograph, faces, max(PHOTOGRAPH_HEIGHT, block - GAP))
+    picture = _boxes(photograph, faces, max(PHOTOGRAPH_HEIGHT, block - GAP), mesh)
     width = picture.width + columns * (row_width + 2 * GAP) + 2 * GAP
     canvas = Image.new("RGB", (width, max(picture.height, block - GAP) + 2 * GAP), PAPER)
     canvas.paste(picture, (GAP, (canvas.height - picture.height) // 2))
@@ -65,7 +69,7 @@ def draw_panel(photograph: Photograph, faces: Sequence[FaceResult]) -> RGB:
 
 
 def heat_map(residue_map: NDArray[np.float32], side: int) -> RGB:
-    """The (S, S) residue in 0..1 as (side, side, 3) colours, black to yellow, brightest from FULL_RESIDUE on."""
+    """Colour a residue map, (S, S) in 0..1: (side, side, 3) uint8 from black (0) to yellow (FULL_RESIDUE and more)."""
     levels = np.clip(residue_map / FULL_RESIDUE * 255, 0, 255).astype(np.uint8)
     smooth = cv2.resize(levels, (side, side), interpolation=cv2.INTER_CUBIC)
     return np.asarray(cv2.applyColorMap(smooth, cv2.COLORMAP_INFERNO)[..., ::-1], dtype=np.uint8)
@@ -76,8 +80,8 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
-def _boxes(photograph: RGB, faces: Sequence[FaceResult], most: int) -> Image.Image:
-    """The photograph, at most `most` pixels high, each face framed and its number above the frame."""
+def _boxes(photograph: RGB, faces: Sequence[FaceResult], most: int, mesh: bool) -> Image.Image:
+    """The photograph, at most `most` pixels high, with a frame around each face and the face's number above it."""
     height, width = photograph.shape[:2]
     factor = min(PHOTOGRAPH_WIDTH / width, most / height)
     shown = (max(1, round(width * factor)), max(1, round(height * factor)))
@@ -86,7 +90,7 @@ def _boxes(photograph: RGB, faces: Sequence[FaceResult], most: int) -> Image.Ima
     draw = ImageDraw.Draw(picture)
     for index, face in enumerate(faces):
         left, top, right, bottom = (value * factor for value in face.box)
-        right, bottom = max(right, left + 4), max(bottom, top + 4)  # Pillow refuses a frame turned inside out
+        right, bottom = max(right, left + 4), max(bottom, top + 4)  # Pillow raises for a frame of negative size
         draw.rectangle((left, top, right, bottom), outline=PAPER, width=4)
         draw.rectangle((left + 1, top + 1, right - 1, bottom - 1), outline=ACCENT, width=2)
         size = 15 if right - left > 60 else 10
@@ -94,6 +98,10 @@ def _boxes(photograph: RGB, faces: Sequence[FaceResult], most: int) -> Image.Ima
         base = max(top, size + 5)
         draw.rectangle((left, base - size - 5, left + tag, base), ACCENT)
         draw.text((left + tag / 2, base - size / 2 - 2), str(index), PAPER, _font(size), anchor="mm")
+        if mesh and face.mesh is not None:
+            radius = max(0.6, (right - left) / 250)
+            for x, y in (face.mesh[:, :2] + 0.5) * factor:
+                draw.ellipse((x - radius, y - radius, x + radius, y + radius), ACCENT, PAPER if radius > 2 else None)
     return picture
 
 
@@ -111,7 +119,7 @@ def _tiles(face: FaceResult) -> list[tuple[str, RGB]]:
 
 
 def _arrows(shifts: NDArray[np.float32], size: int) -> RGB:
-    """Points (P, 2, 2) of a picture of `size` pixels, drawn as lines from where they were to where they are."""
+    """Draw the motion of P points as lines; `shifts` (P, 2, 2) holds start and end in a picture of `size` pixels."""
     tile = Image.new("RGB", (TILE, TILE), TRACK)
     draw = ImageDraw.Draw(tile)
     for (x, y), (to_x, to_y) in (shifts * (TILE / size)).tolist():
@@ -121,7 +129,7 @@ def _arrows(shifts: NDArray[np.float32], size: int) -> RGB:
 
 
 def _notes(face: FaceResult) -> list[str]:
-    """What the model can show in words: the largest vote or amount of each kind, and the levels."""
+    """The explanations that are numbers, as lines of text: the largest vote or amount, and levels."""
     notes = []
     for caption, (kind, value) in face.shown.items():
         if kind == "level":
@@ -139,7 +147,7 @@ def _enlarged(face: RGB) -> RGB:
 
 
 def _row_size(faces: Sequence[FaceResult]) -> tuple[int, int]:
-    """Width and height of one face's row; all faces of a model have the same tiles."""
+    """Width and height of one face's row in pixels; all faces have the same tiles, because one model read them."""
     tiles = len(_tiles(faces[0])) if faces else 0
     notes = NOTES + GAP if faces and _notes(faces[0]) else 0
     return tiles * (TILE + GAP) + BARS + notes, TILE + CAPTION
@@ -158,7 +166,7 @@ def _row(canvas: Image.Image, draw: ImageDraw.ImageDraw, corner: tuple[int, int]
 
 
 def _bars(draw: ImageDraw.ImageDraw, corner: tuple[int, int], face: FaceResult) -> None:
-    """Every expression's probability as a bar on a full-width track, the chosen one in the accent colour."""
+    """Draw the probability of every expression as a bar; the most probable one is in the accent colour."""
     left, top = corner
     step = TILE / len(face.probabilities)
     size = min(14, max(9, round(step * 0.75)))

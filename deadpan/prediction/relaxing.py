@@ -1,4 +1,4 @@
-"""Photographs -> the same photographs with the faces at rest, in memory and as files."""
+"""Photographs -> the same photographs with the expressions relaxed to neutral, in memory and as files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from deadpan.files import replacing
 from deadpan.pixels import RGB
 
 MARK = "expressions relaxed by deadpan"
-"""Written into every file, so that nobody takes it for an untouched photograph, and that it may be written again."""
+"""Comment in every written file. It marks the photograph as altered, and the file as one that may be overwritten."""
 
 JPEG, PNG = (".jpg", ".jpeg"), (".png",)
 
@@ -27,19 +27,22 @@ ORIENTATION = 0x0112
 
 
 class RelaxError(DeadpanError):
-    """A photograph that cannot be relaxed as asked, or an output that would destroy something."""
+    """A photograph without the face to relax, or an output that would overwrite another file."""
 
 
 @dataclass(frozen=True, eq=False)
 class Relaxed:
-    """A photograph whose faces were brought to rest."""
+    """A photograph with relaxed faces."""
 
     photograph: RGB  # (H, W, 3), the size of the original
-    faces: list[RelaxedFace]  # of those that were relaxed, from left to right: meshes, and the motion as an array
+    faces: list[RelaxedFace]  # the relaxed faces from left to right: their meshes and the motion of each pixel
 
 
 def relax_photograph(photograph: RGB, detector: Detector, face: int | None = None, strength: float = 1.0) -> Relaxed:
-    """Relax everyone, or the `face` of that number from the left; RelaxError where there is no such face."""
+    """Relax all faces, or only the one of index `face`, counted from 0 and from the left.
+
+    Raises RelaxError if there is no face of that index, StrengthError if `strength` is not in 0..1.5.
+    """
     check_strength(strength)
     faces = detector(photograph)
     if face is not None:
@@ -56,14 +59,14 @@ def relax_photograph(photograph: RGB, detector: Detector, face: int | None = Non
 
 
 def relaxed_names(paths: Sequence[str], out: Path) -> dict[str, Path]:
-    """Where each photograph's result is written: `out` itself if it names a picture, else NAME.png or NAME.jpg in it.
+    """Map each photograph to the file of its result: `out` if it names a picture, else NAME.png or NAME.jpg in `out`.
 
-    RelaxError where a result would take the place of a photograph given, of another result, or of a file that is not
-    deadpan's own.
+    Raises RelaxError if a result would overwrite an input photograph, another result, or a file that `deadpan relax`
+    did not write.
     """
     if out.suffix.lower() in (*JPEG, *PNG) and not out.is_dir():
         if len(paths) > 1:
-            raise RelaxError(f"{len(paths)} photographs cannot all be written to {out}; give a directory to -o")
+            raise RelaxError(f"{len(paths)} photographs cannot all be written to {out}; give -o a directory")
         targets = {paths[0]: out}
     else:
         targets = {
@@ -74,7 +77,7 @@ def relaxed_names(paths: Sequence[str], out: Path) -> dict[str, Path]:
     for path, target in targets.items():
         place = target.resolve()
         if place in given:
-            raise RelaxError(f"{target} is a photograph that was given; write to another directory with -o")
+            raise RelaxError(f"{target} is one of the input photographs; write to another directory with -o")
         if place in taken:
             raise RelaxError(f"{taken[place]} and {path} would both be written to {target}; relax them one by one")
         if place.exists() and not _is_own(place):
@@ -86,9 +89,10 @@ def relaxed_names(paths: Sequence[str], out: Path) -> dict[str, Path]:
 
 
 def relax_file(path: str | Path, target: Path, detector: Detector, face: int | None, strength: float) -> Relaxed:
-    """Relax a file and write a PNG or JPEG, by the target's name, with the original's EXIF and colour profile.
+    """Relax the faces in a file and write a PNG or JPEG, as the target's name says.
 
-    RelaxError where no face is found; nothing is written then.
+    The EXIF data (without its thumbnail) and the colour profile are copied from the original. Raises RelaxError, and
+    writes nothing, if no face is found.
     """
     relaxed = relax_photograph(read_photograph(path), detector, face, strength)
     if not relaxed.faces:
@@ -103,8 +107,8 @@ def _write(photograph: RGB, partial: Path, jpeg: bool, original: Path) -> None:
     with Image.open(original) as image:
         exif = image.getexif()
         if len(exif):
-            exif.pop(ORIENTATION, None)  # the pixels are upright already
-            facts["exif"] = exif.tobytes()  # without the thumbnail, which shows the face as it was
+            exif.pop(ORIENTATION, None)  # read_photograph has turned the pixels upright
+            facts["exif"] = exif.tobytes()  # without the thumbnail, which shows the original expression
         if image.mode in ("RGB", "RGBA", "P") and "icc_profile" in image.info:
             facts["icc_profile"] = image.info["icc_profile"]
     if jpeg:

@@ -1,143 +1,132 @@
-"""Results as files: JSON lines, CSV, neutral faces, panels; each appears complete under its name or not at all."""
+"""Write results as JSON lines, tables, neutral faces and panels; a file appears under its name only when complete."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import re
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from deadpan.faces.photographs import read_photograph
-from deadpan.faces.quality import Quality
-from deadpan.files import OutputError, growing, is_own_png, write_png
+from deadpan.files import OutputError, folder, is_own_png, write_png
 from deadpan.outputs import check_file, check_folder, is_among, json_in_first_line
-from deadpan.prediction.results import PhotographResult
-from deadpan.printable import printable
+from deadpan.pixels import RGB
+from deadpan.prediction.results import FACE_COLUMNS, PhotographResult, face_columns
+from deadpan.prediction.tables import (
+    STDOUT,
+    Columns,
+    Format,
+    check_model,
+    is_table,
+    records,
+    table,
+    take_up,
+    taken_up,
+)
 
-STDOUT = "-"
+if TYPE_CHECKING:
+    from deadpan.prediction.predictor import Predictor
 
 Writer = Callable[[PhotographResult], None]
-"""What takes one photograph's result at a time."""
-
+"""A function that writes the result of one photograph."""
 
 JSON_KEYS = ("path", "width", "height", "faces", "error")
 
-FACE_COLUMNS = ("path", "width", "height", "face", "left", "top", "right", "bottom", "score", "expression")
+
+class Output(NamedTuple):
+    """A results file that the user requested."""
+
+    path: Path
+    option: str  # the command-line option that names the file
+    way: Format | None  # None: JSON lines, one for each photograph
+    mesh: bool = False  # whether to write the mesh of each face
+
+    def is_own(self, path: Path) -> bool:
+        """Whether `path` is such a file, written by deadpan."""
+        if self.way is not None:
+            return is_table(path, self.way, FACE_COLUMNS)
+        facts = json_in_first_line(path)
+        return isinstance(facts, dict) and all(key in facts for key in JSON_KEYS)
+
+    def take_up(self, predictor: Predictor) -> dict[str, bool]:
+        """Prepare the file of an earlier run to be continued, and return its photographs.
+
+        The result maps each photograph to whether it had an error. OutputError if another model wrote the file.
+        """
+        if self.way is not None:
+            return take_up(self.path, self.way, self._columns(predictor), predictor.model_id)
+
+        def entry(record: str) -> tuple[str, bool]:
+            facts = json.loads(record)
+            check_model(self.path, facts.get("model"), predictor.model_id)
+            return facts["path"], facts["error"] is not None
+
+        return taken_up(self.path, entry)
+
+    @contextmanager
+    def writer(self, predictor: Predictor, *, shown: bool = False, resume: bool = False) -> Iterator[Writer]:
+        """Open the file and yield a function that writes one result of the predictor.
+
+        `shown` adds the explanations to JSON lines.
+        """
+        model = {"model": predictor.model_id}
+        if self.way is None:
+            with records(self.path, resume=resume) as append:
+                yield lambda result: append(json.dumps(result.as_json(shown, self.mesh) | model) + "\n")
+        else:
+            with table(self.path, self.way, self._columns(predictor), resume=resume) as write:
+                yield lambda result: write([row | model for row in result.rows(self.mesh)])
+
+    def _columns(self, predictor: Predictor) -> Columns:
+        return {**face_columns(predictor.expressions, self.mesh), "model": str}
 
 
 def check_outputs(
-    inputs: Sequence[str | Path],
-    *,
-    json: Path | None = None,
-    csv: Path | None = None,
+    outputs: Sequence[Output],
+    named: Sequence[str | Path],
+    photographs: Iterable[str] = (),
     panel: Path | None = None,
     neutral: Path | None = None,
 ) -> None:
-    """Refuse (OutputError) outputs that would destroy an input or a file that an earlier call did not write."""
-    if json is not None and csv is not None and os.path.realpath(json) == os.path.realpath(csv):
-        raise OutputError(f"JSON and CSV cannot both be written to {json}")
-    for path, option, own in ((json, "--json", _is_json_lines), (csv, "--csv", _is_csv_table)):
-        if path is not None and str(path) != STDOUT:
-            check_file(path, option, own, inputs, "a file name, or - for standard output")
+    """Raise OutputError if an output would replace an input, or a file that deadpan did not write.
+
+    `named` are the inputs as the user named them, such as a folder. `photographs` are the photographs in these inputs;
+    they are needed only if `panel` or `neutral` is given, because no other output can replace a picture.
+    """
+    places = [os.path.realpath(each.path) for each in outputs if str(each.path) != STDOUT]
+    if len(set(places)) < len(places) or sum(str(each.path) == STDOUT for each in outputs) > 1:
+        options = " and ".join(each.option for each in outputs)
+        raise OutputError(f"{options} cannot both be written to {outputs[-1].path}")
+    for each in outputs:
+        if str(each.path) != STDOUT:
+            check_file(each.path, each.option, each.is_own, named, "a file name, or - for standard output")
     for directory, option, ending in ((panel, "--panel", "panel"), (neutral, "--neutral-dir", r"\d+\.(face|neutral)")):
         if directory is not None:
             check_folder(directory, option)
-            _check_pictures(directory, option, re.compile(rf"(.+)[._]{ending}\.png"), inputs)
+            _check_pictures(directory, option, re.compile(rf"(.+)[._]{ending}\.png"), [*named, *photographs])
 
 
 def _check_pictures(directory: Path, option: str, written: re.Pattern[str], inputs: Sequence[str | Path]) -> None:
-    """Refuse the directory where a picture to write may replace one that is to be read or is not deadpan's."""
+    """Raise OutputError if a new picture could overwrite an input, or a picture that deadpan did not write."""
     names = Names()
     taken = {names(path) for path in inputs}
     for path in directory.iterdir() if directory.is_dir() else ():
         found = written.fullmatch(path.name)
         if found and found[1] in taken and (is_among(path, inputs) or not is_own_png(path)):
-            raise OutputError(f"{path} would be replaced by {option}; choose another directory, or move it away")
-
-
-def _is_json_lines(path: Path) -> bool:
-    facts = json_in_first_line(path)
-    return isinstance(facts, dict) and all(key in facts for key in JSON_KEYS)
-
-
-def _is_csv_table(path: Path) -> bool:
-    start = (",".join(FACE_COLUMNS) + ",").encode()
-    with path.open("rb") as file:
-        return file.read(len(start)) == start
-
-
-@contextmanager
-def _records(path: Path, start: str = "") -> Iterator[Callable[[str], None]]:
-    """Yield a function that writes one record; "-" is standard output, where each record is flushed."""
-    if str(path) != STDOUT:
-        with growing(path, start) as append:
-            yield append
-        return
-
-    def write(record: str) -> None:
-        if sys.stdout.isatty():
-            record = "\n".join(map(printable, record.split("\n")))
-        sys.stdout.write(record)
-        sys.stdout.flush()
-
-    if start:
-        write(start)
-    yield write
-
-
-@contextmanager
-def json_lines(path: Path, shown: bool = False) -> Iterator[Writer]:
-    """A writer of one JSON object per photograph and line; "-" is standard output, where each line is flushed."""
-    with _records(path) as append:
-        yield lambda result: append(json.dumps(result.as_json(shown)) + "\n")
-
-
-@contextmanager
-def csv_table(path: Path, expressions: Sequence[str]) -> Iterator[Writer]:
-    """A writer of one row per face, and one without face for a photograph that has none or cannot be read."""
-    columns = csv_columns(expressions)
-    header = dict(zip(columns, columns, strict=True))
-    with _records(path, _csv_text(columns, [header])) as append:
-        yield lambda result: append(_csv_text(columns, _csv_rows(result)))
-
-
-def _csv_text(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    csv.DictWriter(text, columns, restval="", lineterminator="\n").writerows(rows)
-    return text.getvalue()
-
-
-def csv_columns(expressions: Sequence[str]) -> list[str]:
-    """The header of the CSV table, the model's expressions in their order."""
-    return [*FACE_COLUMNS, *expressions, "residue", *Quality._fields, "marks", "error"]
-
-
-def _csv_rows(result: PhotographResult) -> list[dict[str, Any]]:
-    start = {"path": result.path, "width": result.width, "height": result.height, "error": result.error or ""}
-    rows = []
-    for index, face in enumerate(result.faces):
-        facts = face.as_json()
-        box = dict(zip(("left", "top", "right", "bottom"), facts["box"], strict=True))
-        numbers = {key: facts[key] for key in ("score", "expression", "residue")}
-        seen = {**facts["quality"], "marks": " ".join(face.marks)}
-        rows.append({**start, "face": index, **box, **numbers, **facts["probabilities"], **seen})
-    return rows or [start]
+            raise OutputError(f"{option} would overwrite {path}; choose another directory, or move that file")
 
 
 class Names:
-    """File names for photographs: the stem, followed by -2, -3 where an earlier photograph has taken it."""
+    """Makes unique file names from the stems of photographs: a repeated stem is followed by -2, -3 and so on."""
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
 
     def __call__(self, path: str | Path) -> str:
-        """A name that no earlier call gave, compared as file systems that ignore case do."""
+        """Return a name that no earlier call returned, ignoring case, as some file systems do."""
         stem = Path(path).stem
         name, number = stem, 1
         while name.lower() in self._taken:
@@ -147,29 +136,40 @@ class Names:
         return name
 
 
-def neutral_faces(directory: Path) -> Writer:
-    """A writer of NAME_FACE.face.png and, where the model makes one, NAME_FACE.neutral.png; faces count from 0."""
-    names = Names()
+class Pictures:
+    """Writes the pictures of each photograph under a unique name.
 
-    def write(result: PhotographResult) -> None:
-        name = names(result.path)
-        for index, face in enumerate(result.faces):
-            for kind, pixels in (("face", face.aligned), ("neutral", face.neutral)):
-                if pixels is not None:
-                    write_png(directory / f"{name}_{index}.{kind}.png", pixels)
+    The folder `panel` gets NAME.panel.png: the photograph, its faces and their results, and with `mesh` also the face
+    meshes. The folder `neutral` gets NAME_FACE.face.png and, if the model generates neutral faces,
+    NAME_FACE.neutral.png; FACE is counted from 0. A folder that is None gets nothing.
+    """
 
-    return write
+    def __init__(self, panel: Path | None, neutral: Path | None, *, mesh: bool = False) -> None:
+        self._panel = panel and folder(panel)
+        self._neutral = neutral and folder(neutral)
+        self._mesh = mesh
+        self._names = Names()
+
+    def __call__(self, result: PhotographResult) -> None:
+        """Write the pictures of one photograph; OutputError if that would replace a file of another program."""
+        name = self._names(result.path)
+        if self._panel is not None and result.error is None:
+            from deadpan.prediction.panel import draw_panel
+
+            photograph = read_photograph(result.path) if result.stored is None else result.stored.read()
+            _write(self._panel / f"{name}.panel.png", draw_panel(photograph, result.faces, mesh=self._mesh))
+        if self._neutral is not None:
+            for index, face in enumerate(result.faces):
+                for kind, pixels in (("face", face.aligned), ("neutral", face.neutral)):
+                    if pixels is not None:
+                        _write(self._neutral / f"{name}_{index}.{kind}.png", pixels)
+
+    def skip(self, path: str) -> None:
+        """Reserve the name of a photograph whose pictures an earlier run has written."""
+        self._names(path)
 
 
-def panels(directory: Path) -> Writer:
-    """A writer of NAME.panel.png with the photograph, its faces and what was read from each."""
-    from deadpan.prediction.panel import draw_panel
-
-    names = Names()
-
-    def write(result: PhotographResult) -> None:
-        name = names(result.path)
-        if result.error is None:
-            write_png(directory / f"{name}.panel.png", draw_panel(read_photograph(result.path), result.faces))
-
-    return write
+def _write(path: Path, pixels: RGB) -> None:
+    if path.exists() and not is_own_png(path):  # not checked before if the photograph was named on standard input
+        raise OutputError(f"{path} was not written by deadpan; choose another directory, or move it away")
+    write_png(path, pixels)

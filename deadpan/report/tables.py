@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from deadpan.comparison.subgroups import LEAST
+from deadpan.metrics.groups import LEAST
 from deadpan.report.table_text import Cell, Table
 
 Facts = Mapping[str, Any]
