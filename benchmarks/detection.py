@@ -1,10 +1,10 @@
-"""Detectors of faces measured: faces found, false ones, CPU milliseconds, and how far the eyes lie from where they are.
+"""Measures face detectors: faces found, false detections, CPU milliseconds, and errors of the eye positions.
 
     python benchmarks/detection.py REFERENCE.npz --london FOLDER --plates FOLDER --news FILE.parquet
 
-REFERENCE.npz is written by benchmarks/detection_reference.py. yuface, deadpan's detector until 0.1, takes part where it
-is installed. A face is found where both eyes lie within half an eye distance of the reference's, each in its place;
-everything else that is found is false. The error is the mean of both eyes, as a share of their distance.
+benchmarks/detection_reference.py writes REFERENCE.npz. yuface, deadpan's detector until 0.1, is measured if it is
+installed. A face counts as found if both eyes are within half an eye distance of the reference's; all other detections
+are false. The error is the mean over both eyes, as a share of the eye distance.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Eyes = NDArray[np.float64]
 
 
 class Picture(NamedTuple):
-    """A photograph and where its faces have their eyes."""
+    """A photograph and the reference positions of its eyes."""
 
     pixels: RGB
     eyes: Eyes  # (N, 2, 2)
@@ -59,7 +59,7 @@ class YuFace:
 
 
 class CenterFaceAlone:
-    """CenterFace's best face with its own points, to see what the mesh adds."""
+    """CenterFace's best face with its own landmarks, as a comparison for the mesh."""
 
     def __init__(self, side: int) -> None:
         self.side = side
@@ -86,7 +86,7 @@ class CenterFaceAlone:
 
 
 def turned(picture: Picture, degrees: int) -> Picture:
-    """Turned clockwise, right angles exactly, others with the edge repeated."""
+    """Rotate a picture clockwise: right angles exactly, other angles with the edge repeated."""
     height, width = picture.pixels.shape[:2]
     matrix = np.zeros((2, 3))
     matrix[:, :2] = cv2.getRotationMatrix2D((0, 0), -degrees, 1)[:, :2]
@@ -103,13 +103,13 @@ def turned(picture: Picture, degrees: int) -> Picture:
 
 
 def darkened(picture: Picture, draw: np.random.Generator) -> Picture:
-    """A tenth of the light, with the noise of a sensor."""
+    """Darken a picture to a tenth of its light, and add sensor noise."""
     dark = picture.pixels * 0.1 + draw.normal(0, 2, picture.pixels.shape)
     return Picture(dark.clip(0, 255).astype(np.uint8), picture.eyes)
 
 
 def painted(picture: Picture, draw: np.random.Generator) -> Picture:
-    """The head painted over with noise in the picture's median colour: no face is left."""
+    """Paint over the head with noise in the picture's median colour, so that no face is visible."""
     middle = picture.eyes[0].mean(axis=0)
     distance = np.linalg.norm(picture.eyes[0, 1] - picture.eyes[0, 0])
     mask = np.zeros(picture.pixels.shape[:2], np.float32)
@@ -166,7 +166,7 @@ def sets(options: argparse.Namespace) -> Iterator[tuple[str, list[Picture]]]:
 
 
 def compare(faces: list[Face], eyes: Eyes) -> tuple[list[float], int]:
-    """The errors of the faces that are found, and how many found ones are false."""
+    """The errors of the faces found, and the number of false detections."""
     errors, left = [], list(faces)
     for pair in eyes:
         distance = np.linalg.norm(pair[1] - pair[0])
@@ -194,7 +194,7 @@ def measure(find: Detector, pictures: list[Picture]) -> str:
 
 
 def shake(find: Detector, pictures: list[Picture]) -> float:
-    """How much the points move, as a share of the eye distance, when a photograph is moved or scaled a little."""
+    """Measure the landmarks' motion, as a share of the eye distance, when a photograph is slightly moved or scaled."""
     spreads = []
     for picture in pictures:
         places = []
@@ -211,7 +211,7 @@ def shake(find: Detector, pictures: list[Picture]) -> float:
 
 
 def by_size(news: list[Picture]) -> None:
-    """Print how many faces each network finds in pictures of each side, by how large the faces are in it."""
+    """Print the share of faces that each network finds in pictures of each side, by the size of the faces."""
     searches: dict[str, Callable[[RGB], Candidates]] = {
         "BlazeFace 128": partial(_look, find_blazeface, side=128, confidence=0.5)
     }
@@ -253,7 +253,7 @@ def main() -> None:
     try:
         detectors["yuface 640"] = YuFace(640)
     except ImportError:
-        print("yuface is not installed and takes no part")
+        print("yuface is not installed and is not measured")
     print("| pictures | detector | found | false | CPU ms | eye error, median | 95 % |")
     print("|---|---|--:|--:|--:|--:|--:|")
     groups = dict(sets(options))

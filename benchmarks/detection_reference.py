@@ -1,4 +1,4 @@
-"""Where the eyes are, by software that shares nothing with deadpan's detectors: dlib's 68 points.
+"""Writes reference positions of eyes from dlib's 68 points, which share no code or data with deadpan's detectors.
 
     pip install dlib-bin face_recognition_models pyarrow pillow "setuptools<81"     (in an environment of its own)
     python benchmarks/detection_reference.py REFERENCE.npz --london FOLDER --plates FOLDER --news FILE.parquet
@@ -18,7 +18,7 @@ from PIL import Image
 
 
 def news_rows(count: int, pictures: int) -> list[int]:
-    """Which rows of the news file are measured: the same `pictures` of them every time."""
+    """The rows of the news file that are measured: a fixed random choice of `pictures` rows."""
     return sorted(np.random.default_rng(0).permutation(count)[:pictures].tolist())
 
 
@@ -44,7 +44,7 @@ def add_sets(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--london", type=Path, help="folder of the Face Research Lab London Set")
     parser.add_argument("--plates", type=Path, help="folder of plates by Duchenne, one face each, and plate-3.jpg")
     parser.add_argument("--news", type=Path, help="Parquet file with a column `image` of encoded pictures, a face each")
-    parser.add_argument("--pictures", type=int, default=2000, help="how many of the news pictures")
+    parser.add_argument("--pictures", type=int, default=2000, help="number of news pictures to measure")
 
 
 def main() -> None:

@@ -1,14 +1,14 @@
-"""What a generator for real faces should learn from: variants of DeRL's stage 1, judged on the London Set.
+"""Compares ways to train a generator for photographs: variants of DeRL's stage 1, measured on the London Set.
 
     python benchmarks/generators.py OUT LONDON [--more FILE] [--pairs FILE] [--wild FILE]
                                     [--variants NAME...] [--epochs 3]
 
-Each variant trains DeRL's generator (width 0.5, 64 px, one seed) for `--epochs` times 9,000 pictures, the base on 300
-drawn people. LONDON is the folder that benchmarks/london.py reads; the whole change counts, averaged over the mirror
-image. `--more` are people of another head, `--pairs` photographs of known people with neutral pictures among them,
-all of them prepared. A variant whose file is not given is left out. On the expressive faces of `--wild`, labelled
-photographs that no variant learns from, what the released `cnn` still reads after the removal. What is there is kept.
-The table goes to OUT/generators.md.
+Each variant trains DeRL's generator (width 0.5, 64 px, one seed) on `--epochs` times 9,000 pictures, the base on 300
+synthetic people. LONDON is the folder that benchmarks/london.py reads. The whole generated change is measured, averaged
+over the mirror image. `--more` is a prepared file of synthetic people with another head, `--pairs` one of photographs
+of known people, some of them neutral. A variant is skipped if its file is not given. `--wild` is a prepared file of
+labelled photographs that no variant trains on; the table gives the share of its expressive faces whose expression the
+released `cnn` still recognises after the removal. Existing files are kept. The table is written to OUT/generators.md.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ VARIANTS = {
 
 
 def fit(name: str, variant: Variant, options: argparse.Namespace, drawn: str) -> Path:
-    """Train one variant, or leave it when it is there."""
+    """Train one variant, unless it has been trained already."""
     out: Path = options.out / name
     table = open_data(drawn, None, SIZE)
     chosen = set(table.people[: variant.people])
@@ -93,7 +93,7 @@ def fit(name: str, variant: Variant, options: argparse.Namespace, drawn: str) ->
 
 
 def still_read(predictor: Predictor, wild: str) -> tuple[float, float]:
-    """Shares of clear expressive photographs whose expression `cnn` reads: off the neutral faces, off themselves."""
+    """Shares of clear expressive photographs that `cnn` recognises: on generated neutral faces, on the photographs."""
     reader = Predictor("cnn")
     table = readings(open_data(wild, predictor.expressions, SIZE)).get("majority")
     if table is None:
@@ -110,7 +110,7 @@ def still_read(predictor: Predictor, wild: str) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Train, measure, print; the table is written anew after every variant."""
+    """Train, measure and print; the table is written again after every variant."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("london", type=Path)

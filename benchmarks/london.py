@@ -1,10 +1,10 @@
-"""The London Set measured: is a smile read as happiness, and is the generated neutral face nearer to the true one?
+"""Measures models on the London Set: smiles recognised, and the distance of generated to true neutral faces.
 
     python benchmarks/london.py FOLDER [--model NAME|FILE] [--sheet docs/london.png]
 
 FOLDER holds SUBJECT_neutral.jpg and SUBJECT_happiness.jpg (Face Research Lab London Set, DeBruine & Jones,
-figshare 5047666, CC BY 4.0). The L1 is taken over mouth and cheeks of the aligned faces, in grey, after each picture's
-mean in that region was matched to the true neutral face's.
+figshare 5047666, CC BY 4.0). The L1 is computed over mouth and cheeks of the aligned faces, in grey, after matching the
+mean of each picture in that region to that of the true neutral face.
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deadpan import Predictor
+from deadpan.pixels import LUMA
 from deadpan.prediction.results import FaceResult
 
-MOUTH_AND_CHEEKS = (0.15, 0.5, 0.85, 0.95)  # left, top, right, bottom of the network's field; mouth corners at 0.77
+MOUTH_AND_CHEEKS = (0.15, 0.5, 0.85, 0.95)  # left, top, right, bottom: shares of the input; mouth corners at 0.77
 
 
 def region(face: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Mouth and cheeks of an aligned face (S, S, 3), in grey, of the range 0 to 1."""
+    """Crop mouth and cheeks of an aligned face (S, S, 3), in grey, 0 to 1."""
     size = len(face)
     left, top, right, bottom = (round(edge * size) for edge in MOUTH_AND_CHEEKS)
-    grey: NDArray[np.float64] = face[top:bottom, left:right] @ np.array([0.299, 0.587, 0.114]) / 255
+    grey: NDArray[np.float64] = face[top:bottom, left:right] @ np.array(LUMA) / 255
     return grey
 
 
@@ -37,7 +38,7 @@ def distance(face: NDArray[np.uint8], neutral: NDArray[np.uint8]) -> float:
 
 
 def read_pairs(predictor: Predictor, folder: Path) -> list[tuple[FaceResult, FaceResult]]:
-    """(neutral, smile) of each person, the largest face where several are found."""
+    """Read (neutral, smile) of each person; if several faces are found, the largest."""
     pairs = []
     for path in sorted(folder.glob("*_neutral.jpg")):
         both = [path, path.with_name(path.name.replace("_neutral", "_happiness"))]
@@ -52,7 +53,7 @@ def read_pairs(predictor: Predictor, folder: Path) -> list[tuple[FaceResult, Fac
 
 
 def against_rest(model: str, folder: Path) -> float:
-    """Share of the smiles called happiness when the person's own neutral photograph is the rest face."""
+    """Share of smiles recognised as happiness with the person's own neutral photograph as the rest face."""
     hits = []
     for path in sorted(folder.glob("*_neutral.jpg")):
         smile = path.with_name(path.name.replace("_neutral", "_happiness"))
@@ -61,7 +62,7 @@ def against_rest(model: str, folder: Path) -> float:
 
 
 def removal(pairs: list[tuple[FaceResult, FaceResult]]) -> dict[str, float]:
-    """Mean L1 of generated face, smile and blurred smile from the true neutral face, and for how many who is nearer."""
+    """Mean L1 of generated face, smile and blurred smile to the true neutral face, and the number of closer faces."""
     made = np.array([distance(smile.neutral, neutral.aligned) for neutral, smile in pairs if smile.neutral is not None])
     copied = np.array([distance(smile.aligned, neutral.aligned) for neutral, smile in pairs])
     soft = [np.asarray(cv2.GaussianBlur(smile.aligned, (0, 0), 1), np.uint8) for _, smile in pairs]
@@ -80,7 +81,7 @@ def main() -> None:
     """Print the figures and write the sheet."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--model", default="derl")
+    parser.add_argument("--model", default="default")
     parser.add_argument("--sheet", type=Path, help="PNG with smile, generated neutral and true neutral of everyone")
     arguments = parser.parse_args()
     predictor = Predictor(arguments.model)
@@ -101,7 +102,7 @@ def main() -> None:
         f"generated neutral nearer to the true neutral than the smile: {figures['nearer']} of {len(pairs)} "
         f"({figures['nearer'] / len(pairs):.1%}); mean L1 {figures['l1']:.4f} against {figures['smile_l1']:.4f}"
     )
-    print(  # the caution: an L1 over two photographs rewards blur, which removes no expression
+    print(  # as a caution: the L1 between two photographs rewards blur, which removes no expression
         f"merely blurring the smile by 1 pixel: {figures['blurred_nearer'] / len(pairs):.1%} nearer, "
         f"mean L1 {figures['blurred_l1']:.4f}; generated nearer than blurred for "
         f"{figures['nearer_than_blurred'] / len(pairs):.1%}"

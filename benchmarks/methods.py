@@ -1,19 +1,21 @@
-"""Every method, every baseline and the oracle under one budget: accuracy with spread, and what their generators do.
+"""Compares all methods, baselines and the oracle with the same budget: accuracy with spread, and generated faces.
 
     python benchmarks/methods.py OUT [--data FILE...] [--weights SHARE...] [--test FILE...] [--people FILE]
                                  [--methods NAME...] [--seeds 3] [--epochs 10] [--rate R] [--choosing] [--finished]
                                  [--leave-neutral 8]
 
-Without `--data` the methods learn from 300 drawn people and are tested on 100 others (subjects disjoint, 64 px); with
-it from prepared files such as drawn.parquet and ferplus.parquet@train, in the shares of `--weights`. Accuracy is
-measured on every `--test` file and reading, the generated neutral faces on the paired pictures of `--people` (the drawn
-test people), with what a method calls neutral left alone. All learn to recognise from `--epochs` times 9,000 pictures,
-batches of 32; what generates first trains its generator on half as many pairs (RECIPES), and `cnn/more` and `derl/once`
-learn from half as many more instead. Last epoch. A run that is there already is kept, one that was stopped goes on;
-`--finished` trains nothing and measures the runs that are there. The table goes to OUT/methods.json and .md.
+Without `--data` the methods are trained on 300 synthetic people and tested on 100 others (subjects disjoint, 64 px).
+With it they are trained on prepared files such as drawn.parquet and ferplus.parquet@train, in the shares of
+`--weights`. Accuracy is measured on every `--test` file and reading. Generated neutral faces are measured on the paired
+pictures of `--people` (by default the synthetic test people), with the generated change reduced for faces that the
+method recognises as neutral (`--leave-neutral`). All methods train recognition on `--epochs` times 9,000 pictures in
+batches of 32. Methods with a generator first train it on half as many pairs (RECIPES); `cnn/more` and `derl/once` train
+recognition on half as many more pictures instead. The weights of the last epoch are measured. Finished runs are kept
+and stopped runs are continued; `--finished` only measures finished runs. The table is written to OUT/methods.json and
+OUT/methods.md.
 
-Settings are chosen on 100 people more, `--choosing`, in another OUT; so the learning rates of the stage that recognises
-were, `--rate`, of 1e-3, 2e-3 and 4e-3.
+Settings are chosen on 100 further people with `--choosing`, in another OUT. The learning rates of the recognising stage
+were chosen there with `--rate` from 1e-3, 2e-3 and 4e-3.
 """
 
 from __future__ import annotations
@@ -90,7 +92,7 @@ RECIPES: dict[str, tuple[dict[str, Any], dict[str, float]]] = {
 
 
 def draw(folder: Path, people: int, seed: int) -> str:
-    """Drawn people, prepared; kept when they are there already."""
+    """Render and prepare synthetic people, unless the file exists."""
     prepared = folder.with_suffix(".parquet")
     if not prepared.exists():
         synthesize(folder, SynthesisConfig(people=people, seed=seed, pictures=16))
@@ -104,7 +106,7 @@ def method_of(name: str) -> str:
 
 
 def config(name: str, epochs: int, rate: float | None = None) -> Any:
-    """The method's settings under a budget of `epochs`, on request with another rate of the stage that recognises."""
+    """The method's settings for a budget of `epochs`, optionally with another rate for the recognising stage."""
     settings, shares = RECIPES[name]
     spent = {key: round(epochs * share) for key, share in shares.items()}
     if rate is not None:
@@ -114,13 +116,13 @@ def config(name: str, epochs: int, rate: float | None = None) -> Any:
 
 
 def folder(name: str, seed: int, options: argparse.Namespace) -> Path:
-    """Where a method's run with one seed lies."""
+    """The folder of a method's run with one seed."""
     out: Path = options.out / f"{name.replace('/', '_')}-{seed}"
     return out
 
 
 def fit(name: str, seed: int, options: argparse.Namespace, data: list[str]) -> None:
-    """Train one method with one seed, or go on with it, or leave it when it is there."""
+    """Train one method with one seed; continue a stopped run and keep a finished one."""
     loop = TrainingConfig(
         seed=seed,
         batch_size=32,
@@ -133,7 +135,7 @@ def fit(name: str, seed: int, options: argparse.Namespace, data: list[str]) -> N
 
 
 def judge(out: Path, people: str, pairing: Pairing = "twin") -> Identity:
-    """A judge of identity, trained once on prepared people, such as those that the methods train on."""
+    """Train a judge of identity on prepared people, unless it exists."""
     path = out / "identity.safetensors"
     network = Identity()
     if not path.exists():
@@ -144,17 +146,17 @@ def judge(out: Path, people: str, pairing: Pairing = "twin") -> Identity:
 
 
 def multiplications(method: Method) -> int:
-    """How many multiplications one face costs at prediction."""
+    """The number of multiplications to predict one face."""
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         method(torch.zeros(1, 3, SIZE, SIZE))
-    return int(counter.get_total_flops()) // 2  # each with its addition
+    return int(counter.get_total_flops()) // 2  # a multiplication and an addition are counted as two
 
 
 def cell(method: Method, options: argparse.Namespace, tests: list[str], people: str, who: Identity) -> dict[str, Any]:
-    """Everything measured of one trained method."""
+    """All measurements of one trained method."""
     method.eval()
     row: dict[str, Any] = {
-        "parameters": sum(p.numel() for p in method.parameters()),  # also those that only train, as a discriminator's
+        "parameters": sum(p.numel() for p in method.parameters()),  # including networks used in training only
         "multiplications": multiplications(method),
         "accuracy": {},
     }
@@ -169,19 +171,19 @@ def cell(method: Method, options: argparse.Namespace, tests: list[str], people: 
 
 
 def as_exported(method: Method, leave_neutral: float) -> Answer:
-    """The method's answers with a generated face that leaves alone what is called neutral."""
+    """The method's answers with the generated change reduced by `leave_neutral`, as after export."""
     released = Released(method, flip=False, leave_neutral=leave_neutral).eval()
     return lambda batch: released(batch.image)
 
 
 def spread(values: list[float], scale: float = 100, digits: int = 1) -> str:
-    """Mean and, of several values, their standard deviation."""
+    """Format the mean and, for several values, the standard deviation."""
     mean = f"{scale * statistics.fmean(values):.{digits}f}"
     return mean if len(values) < 2 else f"{mean} ± {scale * statistics.stdev(values):.{digits}f}"
 
 
 def markdown(cells: dict[str, list[dict[str, Any]]]) -> str:
-    """The table: a row per method, then copying the input."""
+    """The table: one row for each method, and one for copying the input."""
     tests = list(next(iter(cells.values()))[0]["accuracy"])
     kinds = [(k, m) for k in ("expressive", "neutral") for m in ("l1", "ssim", "identity")]
     headings = ["method", "parameters", "multiplications", "seeds", *tests, *(f"{k} {m}" for k, m in kinds)]
@@ -205,27 +207,27 @@ def markdown(cells: dict[str, list[dict[str, Any]]]) -> str:
 
 
 def parse() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--data", nargs="+", help="prepared files to train on, optionally @SPLIT")
+    parser.add_argument("--data", nargs="+", help="prepared files to train on, each optionally with @SPLIT")
     parser.add_argument("--weights", nargs="+", type=float, help="share of each file in a batch")
-    parser.add_argument("--test", nargs="+", help="prepared files to test on, of people who are in none of the data")
-    parser.add_argument("--people", help="prepared people with true neutral faces to judge the generators by")
+    parser.add_argument("--test", nargs="+", help="prepared files to test on; none of their people may be in --data")
+    parser.add_argument("--people", help="prepared people with true neutral faces, to measure generated faces")
     parser.add_argument("--methods", nargs="+", choices=list(RECIPES), default=list(RECIPES))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--rate", type=float, help="another learning rate of the stage that recognises")
+    parser.add_argument("--rate", type=float, help="another learning rate for the recognising stage")
     parser.add_argument(
-        "--leave-neutral", type=float, default=8.0, help="as in `deadpan export`; chosen of 0 to 16 by --choosing"
+        "--leave-neutral", type=float, default=8.0, help="as in `deadpan export`; chosen from 0 to 16 with --choosing"
     )
-    parser.add_argument("--choosing", action="store_true", help="test on the people that settings are chosen on")
-    parser.add_argument("--finished", action="store_true", help="measure the runs that are finished, train none")
+    parser.add_argument("--choosing", action="store_true", help="test on the people on whom settings are chosen")
+    parser.add_argument("--finished", action="store_true", help="only measure finished runs")
     return parser.parse_args()
 
 
 def main() -> None:
-    """Draw, train, measure, print; the table is written anew after every run."""
+    """Render, train, measure and print; the table is written again after every run."""
     options = parse()
     out: Path = options.out
     data = options.data or [draw(out / "train-people", 300, 1000)]
@@ -249,7 +251,7 @@ def main() -> None:
             (out / "methods.json").write_text(json.dumps(facts, indent=1))
             (out / "methods.md").write_text(markdown(cells) + "\n")
     print(markdown(cells))
-    print(f"The judge of identity orders same and other person rightly for {known:.1%} of pairs of the test people.")
+    print(f"The judge places the same person closer than another person for {known:.1%} of pairs of test people.")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Time and memory of reading one photograph: cold start, then each stage warm.
+"""Measures time and memory of reading one photograph: a cold start, then each stage after warming up.
 
     python benchmarks/predict.py MODEL [PHOTOGRAPH]
 
-MODEL is a released model's name or a file. Medians over the repetitions; one thread.
+MODEL is a released model's name or a file. All figures are medians over the repetitions, on one thread.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""How fast photographs are prepared, and whether memory stays flat: 640 x 480 pictures made of the bundled ones.
+"""Measures the speed and the memory of `deadpan prepare` on pictures of 640 x 480 made from the bundled photographs.
 
     python benchmarks/prepare.py [--pictures 10000] [--workers 2]
 
-Prepares a tenth of the pictures first, then all, each in a fresh process, and prints pictures per second and the peak
-memory of the largest process of each: flat means that ten times the files take no more.
+It prepares a tenth of the pictures, then all of them, each time in a new process. It prints pictures per second and the
+peak memory of the largest process, which should not grow with the number of pictures.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WIDTH, HEIGHT = 640, 480
 
 
 def photograph(face: cv2.typing.MatLike, draw: np.random.Generator) -> cv2.typing.MatLike:
-    """A bundled photograph, 260 to 460 pixels high, somewhere on a noisy 640 x 480 background."""
+    """Place a bundled photograph, 260 to 460 pixels high, at random on a noisy background of 640 x 480."""
     scale = draw.uniform(260, 460) / face.shape[0]
     person = cv2.resize(face, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)[:, :WIDTH]
     canvas = draw.normal(draw.uniform(60, 190), 12, (HEIGHT, WIDTH, 3)).clip(0, 255).astype(np.uint8)
@@ -33,7 +33,7 @@ def photograph(face: cv2.typing.MatLike, draw: np.random.Generator) -> cv2.typin
 
 
 def write_folder(root: Path, count: int) -> None:
-    """Class folders with `count` different pictures in all."""
+    """Write class folders with `count` different pictures altogether."""
     faces: dict[str, cv2.typing.MatLike] = {}
     for path in sorted(PHOTOGRAPHS.glob("london_*.jpg")):
         pixels = cv2.imread(str(path))
@@ -48,7 +48,7 @@ def write_folder(root: Path, count: int) -> None:
 
 
 def run(root: Path, out: Path, workers: int, answers: multiprocessing.Queue[tuple[str, float, float]]) -> None:
-    """Prepare in this process; answers the report, seconds, and the peak memory of the largest process in MB."""
+    """Prepare in this process; `answers` gets the report, seconds, and peak memory of the largest process in MB."""
     from deadpan.preparation.prepare import prepare
 
     report = prepare("folders", root, out, workers=workers)

@@ -1,11 +1,11 @@
-"""How accurate the released models are on FER+ pictures of lower and lower quality, which the marks of a face go by.
+"""Measures the accuracy of the released models on FER+ pictures of decreasing quality, for the thresholds of the marks.
 
     python benchmarks/quality.py FERPLUS [--models cnn derl]
 
 FERPLUS is what `deadpan prepare ferplus` reads. Every second picture of public_test is read as it is and sorted by its
-`FaceResult.quality`. The first 1,000 of them whose label has a majority and whose face mesh is trusted are also shrunk
-and blurred. The thresholds of the marks were chosen on these pictures. The last lines compare the turn of rendered
-people with what is read, and time the measurement.
+`FaceResult.quality`. The first 1,000 of them with a majority label and a face mesh are also shrunk and blurred. The
+thresholds of the marks were chosen on these pictures. The last lines compare the true turn of rendered people with the
+measured one, and give the time of the measurement.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ EDGES = {"turn": (0, 35, 40, 50, 60), "cover": (0, 0.02, 0.1, 0.2, 1)}
 YAWS, PEOPLE = (0, 30, 50, 65), 6
 
 Answers = dict[str, NDArray[np.str_]]
-"""The expression that each model reads in each picture."""
+"""The expression that each model recognises in each picture."""
 
 
 def read(pictures: list[RGB], predictors: dict[str, Predictor]) -> tuple[Answers, list[Quality]]:
-    """What the models read in face crops, and their quality."""
+    """The expressions that the models recognise in face crops, and the quality of the crops."""
     found = {name: [predictor.predict_crop(each) for each in pictures] for name, predictor in predictors.items()}
     answers = {name: np.array([face.expression for face in faces]) for name, faces in found.items()}
     return answers, [face.quality for face in next(iter(found.values()))]
@@ -85,7 +85,7 @@ def degraded(
 
 
 def turns() -> None:
-    """Print how far rendered people seem to be turned."""
+    """Print the measured turn of rendered people."""
     detector = make_detector("centerface")
     for yaw in YAWS:
         found = []

@@ -1,20 +1,23 @@
-"""How near a relaxed face is to the same person's true neutral photograph.
+"""Measures how close a relaxed face is to the same person's true neutral photograph.
 
     python benchmarks/relaxed.py FOLDER [--model NAME|FILE] [--reader cnn] [--expression happiness] [--sheet FILE.png]
+                                 [--json FILE.json]
 
 FOLDER holds SUBJECT_neutral.jpg and SUBJECT_EXPRESSION.jpg, for instance the Face Research Lab London Set (DeBruine &
-Jones, figshare 5047666, CC BY 4.0). Without --model the photograph is relaxed as `deadpan relax` does it. With --model
-the model's generated neutral face is put back into the photograph.
+Jones, figshare 5047666, CC BY 4.0). Without --model the photograph is relaxed as by `deadpan relax`. With --model, the
+model's generated neutral face is pasted into the photograph, and the model also reads all photographs. --json writes
+the figures as {FOLDER: ...}, which `deadpan export --metrics` puts into a card.
 
 Errors of shape are differences between the face mesh of a result and that of the true neutral photograph, in distances
-between the outer eye corners. L1, sharpness and the change of neutral photographs are taken from 64 px faces that are
-aligned by the eyes and the nose, in grey. The L1 covers mouth and cheeks. The mean brightness there is matched, and the
-best shift within 2 px and scale within 3 % is taken, so that neither blur nor alignment is rewarded.
+between the outer eye corners. L1, sharpness and the change of neutral photographs are measured on grey 64 px faces
+that are aligned by the eyes and the nose. The L1 covers mouth and cheeks. The mean brightness there is matched, and the
+best shift within 2 px and scale within 3 % is used, so that neither blur nor alignment is rewarded.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -24,13 +27,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deadpan import Predictor
-from deadpan.faces.alignment import TEMPLATE, alignment, margin_size, similarity
+from deadpan.faces.alignment import TEMPLATE, alignment, five_as_mesh, margin_size, mesh_alignment, similarity
 from deadpan.faces.face import Detector, Face
 from deadpan.faces.landmarks import main_face, mesh_of
 from deadpan.faces.photographs import read_photograph
 from deadpan.faces.relaxing import steady_mesh
 from deadpan.files import write_png
-from deadpan.pixels import RGB
+from deadpan.pixels import LUMA, RGB
 from deadpan.prediction.relaxing import relax_photograph
 
 Floats = NDArray[np.float64]
@@ -55,7 +58,7 @@ class Person(NamedTuple):
 
 
 def relax_by_model(predictor: Predictor) -> Relax:
-    """A function that puts the model's neutral face of the main face into the photograph."""
+    """A function that pastes the model's neutral face over the main face of a photograph."""
     size, edge = predictor.image_size, (margin_size(predictor.image_size) - predictor.image_size) // 2
 
     def relax(photograph: RGB) -> RGB:
@@ -64,7 +67,10 @@ def relax_by_model(predictor: Predictor) -> Relax:
         face = max(faces, key=lambda each: each.box[2] - each.box[0])
         if face.neutral is None:
             raise SystemExit(f"the model {predictor.name} generates no neutral face")
-        matrix = alignment(face.landmarks, size)
+        if predictor.alignment == "five":
+            matrix = alignment(face.landmarks, size)
+        else:
+            matrix = five_as_mesh(face.landmarks, size) if face.mesh is None else mesh_alignment(face.mesh, size)
         matrix[:, 2] -= edge
         change = face.neutral.astype(np.float32) - face.aligned
         flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
@@ -81,7 +87,7 @@ def mesh_points(photograph: RGB, detector: Detector) -> Floats:
         raise SystemExit("no face was found in one of the photographs")
     mesh = mesh_of(photograph, main_face(faces, photograph.shape[1], photograph.shape[0]))
     if mesh is None:
-        raise SystemExit("a face was found whose mesh is not trusted")
+        raise SystemExit("the face mesh finds no face in one of the photographs")
     return steady_mesh(photograph, mesh)
 
 
@@ -106,7 +112,7 @@ def aligned(photograph: RGB, mesh: Floats) -> Floats:
     matrix = similarity(source, (target + 0.5) * finer - 0.5)
     cut = cv2.warpAffine(photograph, matrix, (SIZE * finer, SIZE * finer), borderMode=cv2.BORDER_REPLICATE)
     small = cv2.resize(cut, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
-    grey: Floats = small @ np.array([0.299, 0.587, 0.114]) / 255
+    grey: Floats = small @ np.array(LUMA) / 255
     return grey
 
 
@@ -152,8 +158,8 @@ def read_people(folder: Path, expression: str, detector: Detector, relax: Relax)
     return people, photographs
 
 
-def report(people: list[Person]) -> None:
-    """Print the figures."""
+def report(people: list[Person]) -> dict[str, float]:
+    """Print the figures, and return the chief ones."""
     rows: dict[str, list[Floats]] = {
         "as it is": [person.smile for person in people],
         "blurred by 1 px": [np.asarray(cv2.GaussianBlur(person.smile, (0, 0), 1)) for person in people],
@@ -173,11 +179,36 @@ def report(people: list[Person]) -> None:
     print(f"L1 left {share:.2f}; nearer than as it is {nearer[0]:.1%}, than blurred {nearer[1]:.1%}")
     of = np.stack([person.measures for person in people])  # (P, 3, 3)
     errors = np.abs(of[:, :2] - of[:, 2:]).mean(axis=0)  # (2, 3)
+    left = {}
     for index, name in enumerate(("mouth width", "corner rise", "lip gap")):
         before, after = errors[:, index]
+        left[f"{name} left"] = after / before
         print(f"{name:<12} error {before:.4f} -> {after:.4f}, left {after / before:.2f}")
     rest = [np.abs(person.neutral_result - person.neutral).mean() for person in people]
     print(f"neutral photographs changed by {np.mean(rest):.4f}, at most {np.max(rest):.4f}")
+    sharp = np.median(np.array(list(map(sharpness, rows["relaxed"]))) / true)
+    measured = {"registered L1 left": share, "nearer than blurred": nearer[1], "sharpness": sharp}
+    return {**left, **measured, "neutral photographs changed by": np.mean(rest)}
+
+
+def reading(predictor: Predictor, folder: Path, expression: str) -> dict[str, float]:
+    """How the model reads the photographs of each person, neutral and with the expression; prints and returns it."""
+    margins, right = [], []
+    for path in sorted(folder.glob("*_neutral.jpg")):
+        for name, photograph in (("neutral", path), (expression, path.with_name(f"{path.stem[:-8]}_{expression}.jpg"))):
+            face = max(predictor.predict(photograph), key=lambda each: each.box[2] - each.box[0])
+            right.append(face.expression == name)
+            margins.append(np.log(face.probabilities[expression] / face.probabilities["neutral"]))
+    calm, moved = np.array(margins).reshape(-1, 2).T
+    found = {
+        "accuracy": np.mean(right),
+        "neutral recognised": np.mean(right[::2]),
+        f"{expression} recognised": np.mean(right[1::2]),
+        "area under the ROC curve": (moved[:, None] > calm).mean() + (moved[:, None] == calm).mean() / 2,
+        "more than in the own neutral photograph": (moved > calm).mean(),
+    }
+    print(f"{predictor.name}: " + ", ".join(f"{name} {value:.3f}" for name, value in found.items()))
+    return {name: float(value) for name, value in found.items()}
 
 
 def main() -> None:
@@ -189,17 +220,25 @@ def main() -> None:
     parser.add_argument("--expression", default="happiness")
     parser.add_argument("--strength", type=float, default=1.0)
     parser.add_argument("--sheet", type=Path, help="PNG: expression, result and true neutral of everyone, aligned")
+    parser.add_argument("--json", type=Path, help="write the figures to this file, for the card of a model")
     arguments = parser.parse_args()
     reader = Predictor(arguments.reader)
 
     def warp(photograph: RGB) -> RGB:
         return relax_photograph(photograph, reader.detector, strength=arguments.strength).photograph
 
-    relax = relax_by_model(Predictor(arguments.model)) if arguments.model else warp
+    model = Predictor(arguments.model) if arguments.model else None
+    relax = warp if model is None else relax_by_model(model)
     people, photographs = read_people(arguments.folder, arguments.expression, reader.detector, relax)
-    report(people)
+    figures: dict[str, float] = {"people": len(people), **report(people)}
+    if model is not None:
+        figures |= reading(model, arguments.folder, arguments.expression)
     read = [[face.expression for face in reader.predict(each)[:1]] == [arguments.expression] for each in photographs]
     print(f"{reader.name} reads {arguments.expression}: {np.mean(read[::2]):.1%} -> {np.mean(read[1::2]):.1%}")
+    if arguments.json:
+        figures[f"{reader.name} reads {arguments.expression}"] = float(np.mean(read[1::2]))
+        rounded = {name: round(float(value), 4) for name, value in figures.items()}
+        arguments.json.write_text(json.dumps({arguments.folder.resolve().name: rounded}, indent=1) + "\n")
     if arguments.sheet:
         rows = [np.hstack([getattr(person, name) for person in people]) for name in ("smile", "result", "neutral")]
         grey = np.clip(np.vstack(rows) * 255, 0, 255).astype(np.uint8)

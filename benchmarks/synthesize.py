@@ -1,4 +1,4 @@
-"""How fast people are drawn: pictures per second on one core, after compiling. One command."""
+"""Measures how fast synthetic people are rendered: pictures per second on one core, after compiling."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from deadpan.synthetic.render import Studio, sample_scene
 
 
 def main() -> None:
-    """Draw people and print the time of each part."""
+    """Render people and print the time of each part."""
     import numpy as np
 
     parser = argparse.ArgumentParser(description=__doc__)

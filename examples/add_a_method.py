@@ -1,7 +1,7 @@
 """A fifth method in one file: python examples/add_a_method.py OUT [PREPARED.parquet]
 
-Draws two people into OUT (or takes prepared ones), trains the method below on them for a moment, exports it and reads
-a photograph with it. In deadpan itself the class would be `deadpan/methods/beside.py`, with a line in METHODS and a
+It renders two people into OUT (or uses prepared ones), trains the method below on them briefly, exports it and reads a
+photograph with it. In deadpan itself, the class would be in `deadpan/methods/beside.py`, with a line in METHODS and a
 page docs/methods/beside.md.
 """
 
@@ -31,7 +31,7 @@ class BesideConfig:
     """Settings of the method; each becomes a flag of `deadpan train`, with the line under it as its help."""
 
     image_size: int = 64
-    "Pixels of a side."
+    "Side of the input in pixels."
     width: float = 1.0
     "Channel multiplier."
     removal: float = 10.0
@@ -43,7 +43,7 @@ class BesideConfig:
 
 
 class BesideNetwork(nn.Module):
-    """Makes what to take away, takes it away, and reads the expression from both beside each other."""
+    """Generates the residue, subtracts it from the face, and recognises the expression from face and residue."""
 
     def __init__(self, expressions: int, config: BesideConfig) -> None:
         super().__init__()
@@ -76,29 +76,29 @@ class BesideNetwork(nn.Module):
 
 
 class Beside(dp.Method):
-    """The expression from the face beside its residue."""
+    """Recognise the expression from the face together with its residue."""
 
     Config = BesideConfig
     config: BesideConfig
 
     def __init__(self, config: BesideConfig, expressions: tuple[str, ...]) -> None:
         super().__init__(config, expressions)
-        self.network = BesideNetwork(len(expressions), config)  # children are what is averaged, moved and saved
+        self.network = BesideNetwork(len(expressions), config)  # children are averaged, moved and saved as units
 
     def stages(self) -> list[dp.Stage]:
-        """One stage, end to end."""
+        """One stage that trains the whole network."""
         self.optimizer = AdamW(self.network.parameters(), self.config.rate)
         optimizers = {"network": self.optimizer}
         return [dp.Stage("network", self.config.epochs, self.step, optimizers, falling, ("network",))]
 
     def step(self, batch: dp.Batch) -> dict[str, Tensor]:
-        """One step down the cross-entropy and, where the neutral face is known, the L1 to it."""
+        """One step on the cross-entropy and, where the neutral face is known, the L1 to it."""
         self.network.train()
         logits, neutral = self.network(batch.image)
         loss = F.cross_entropy(logits.float(), batch.target)
         if batch.paired.any():  # real photographs rarely come with a neutral partner
             pairs, made = batch[batch.paired], neutral[batch.paired].float()
-            weight = 1 + 60 * (pairs.image - pairs.neutral).abs()  # or copying the image would be nearly right
+            weight = 1 + 60 * (pairs.image - pairs.neutral).abs()  # else copying the image has a small loss
             loss = loss + self.config.removal * (weight * (made - pairs.neutral).abs()).mean() / weight.mean()
         self.descend(self.optimizer, loss)
         return {"loss": loss.detach()}
@@ -109,12 +109,12 @@ class Beside(dp.Method):
         return prediction
 
     def show(self, image: Tensor, neutral: Tensor) -> dict[str, dp.Shown]:
-        """How much was taken away."""
+        """The size of the residue."""
         return {"removed": dp.Shown("level", (image - neutral).abs().mean((1, 2, 3)))}
 
 
 def main(out: Path, prepared: Path | None) -> None:
-    """Draw, prepare, train, export, read."""
+    """Render, prepare, train, export and read."""
     dp.METHODS["beside"] = Beside
     if prepared is None:
         dp.synthesize(out / "people", dp.SynthesisConfig(people=2))

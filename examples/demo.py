@@ -1,4 +1,4 @@
-"""Read the example photographs, and print beside each answer what is true: python examples/demo.py [PANEL_FOLDER]."""
+"""Read the example photographs, and print each answer beside the true one: python examples/demo.py [PANEL_FOLDER]."""
 
 import csv
 import sys
@@ -13,7 +13,7 @@ PHOTOS = Path(__file__).parent / "photos"
 
 
 def main(out: Path) -> None:
-    """Print one line per photograph and draw its panel into the folder `out`."""
+    """Print one line for each photograph and write its panel into the folder `out`."""
     out.mkdir(parents=True, exist_ok=True)
     predictor = deadpan.load()
     with (PHOTOS / "truth.csv").open(encoding="utf-8") as file:

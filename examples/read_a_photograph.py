@@ -6,7 +6,7 @@ from deadpan import Predictor
 
 
 def main(paths: list[str]) -> None:
-    """Print every face's expression, and how much of the face was removed to make it neutral."""
+    """Print the expression of every face and, if the model generates a neutral face, its residue."""
     predictor = Predictor()
     for result in predictor.predict_files(paths):
         if result.error is not None:

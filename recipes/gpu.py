@@ -1,4 +1,4 @@
-"""What recipes/gpu.sh runs: pack the data into little space, or train the released networks in a given time."""
+"""The steps of recipes/gpu.sh: packs the data into small files, or trains the networks in a given time."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pathlib import Path
 
 QUALITY = 82  # of WebP: a FER2013 picture of 48 pixels then takes 0.7 KB
 SHARES = {"deadpan": 0.72, "small": 0.28}
-"""Which part of the time for training each network gets."""
+"""Share of the training time for each network."""
 WIDTHS = {"deadpan": 1.0, "small": 0.4}
-MARGIN = 12  # seconds for writing what was trained
+MARGIN = 12  # seconds for writing the results
 
 
 def pack(tables: list[Path], head: Path, out: Path) -> None:
-    """Write each table into `out` with its pictures as WebP, and the head beside them."""
+    """Write each table into `out` with its pictures as WebP, and copy the head."""
     import pyarrow as pa
     import pyarrow.parquet as pq
     from PIL import Image
@@ -40,14 +40,14 @@ def pack(tables: list[Path], head: Path, out: Path) -> None:
 
 
 def run(*words: str) -> None:
-    """One deadpan command, with its time."""
+    """Run one deadpan command and print the time."""
     begun = time.perf_counter()
     subprocess.run([sys.executable, "-m", "deadpan", *words], check=True)
     print(f"[{time.perf_counter() - begun:.0f} s] deadpan {' '.join(words)}", flush=True)
 
 
 def make_data(packed: Path, work: Path, people: int, pairs: int) -> None:
-    """Prepare the photographs, render people, compose pairs; each file is kept when it is there."""
+    """Prepare the photographs, render people and compose pairs; existing files are kept."""
     ferplus, news, composites = (str(work / f"{name}.parquet") for name in ("ferplus", "news", "composites"))
     head = ("--head", "ict", "--assets", str(packed / "ict.npz"))
     steps = {
@@ -63,14 +63,14 @@ def make_data(packed: Path, work: Path, people: int, pairs: int) -> None:
 
 
 def fit(name: str, work: Path, out: Path, pictures: int, epochs: int, batch_size: int) -> Path:
-    """Train one network on `pictures` pictures in all."""
+    """Train one network on `pictures` pictures altogether."""
     from deadpan.loading.augmentation import Augmentation
     from deadpan.methods.deadpan import DeadpanConfig
     from deadpan.training.config import TrainingConfig
     from deadpan.training.train import train
 
     files = {"composites.parquet": 0.22, "ict.parquet": 0.05, "ferplus.parquet@train": 0.55, "news.parquet": 0.18}
-    alone = [0.75, 0.25, 0.0, 0.0]  # of the stage that learns removal alone
+    alone = [0.75, 0.25, 0.0, 0.0]  # shares of the files in the stage that trains removal alone
     removal = max(1, epochs // 6)
     loop = TrainingConfig(
         batch_size=batch_size,
@@ -88,7 +88,7 @@ def fit(name: str, work: Path, out: Path, pictures: int, epochs: int, batch_size
 
 
 def train_all(packed: Path, out: Path, seconds: float) -> None:
-    """Make the data, measure how fast this machine trains, and spend the time that is left on each network."""
+    """Make the data, measure the speed of training, and divide the remaining time among the networks."""
     import torch
 
     end = time.time() + seconds

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The released networks trained on one GPU within nine minutes, from data packed into under 60 MB.
+# Train the networks on one GPU within nine minutes, from data packed into less than 60 MB.
 #
-#     recipes/gpu.sh pack FERPLUS.parquet NEWS.parquet ICT.npz DIR     on any machine: what the other one needs, in DIR
+#     recipes/gpu.sh pack FERPLUS.parquet NEWS.parquet ICT.npz DIR     on any machine: pack the data into DIR
 #     recipes/gpu.sh train DIR OUT [SECONDS]                           on the machine with the GPU
 #
 # FERPLUS  the FER+ data as `deadpan prepare ferplus` reads it
@@ -9,10 +9,10 @@
 # ICT      the converted ICT-FaceKit head (docs/data.md)
 # DIR      gets both tables with their pictures as WebP, the head, and the wheels that a machine with torch may lack
 # OUT      gets model.safetensors and log.jsonl of every network, and gpu.log
-# SECONDS  until everything is written, 520 by default; a training takes what the earlier steps left
+# SECONDS  until everything is written, 520 by default; the networks share the time that the earlier steps leave
 #
 # `train` prepares the photographs, renders people, composes pairs, and trains the method deadpan at two widths. On a CPU
-# it does the same on less: 300 seconds are enough to see that it works.
+# it does the same on less data: 300 seconds are enough to see that it works.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 case ${1:-} in

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# One method on drawn people and, where given, real photographs: the small variant on CPU cores or the paper-sized one.
+# Train one method on synthetic people and optionally on photographs: a small variant for a CPU, or the paper's size.
 #
 #     recipes/methods.sh METHOD small|paper OUT PEOPLE.parquet [PHOTOGRAPHS.parquet@SPLIT]
 #
 # METHOD   deadpan, derl, dgcn, degan, errnet, cnn, pixel_difference or feature_difference
 # small    half the width at 64 px, one core, 270,000 pictures
 # paper    full width at the method's own size (derl, dgcn 64; degan 96; errnet 128), 2 million pictures, one GPU
-# OUT      the run folder; a run that was stopped goes on
+# OUT      the run folder; a stopped run is continued
 # PEOPLE, PHOTOGRAPHS: prepared at the method's size (`deadpan prepare ... --image-size S`). With photographs, a tenth of a
-# batch is drawn people in the stages that recognise; stages that need pairs take the drawn people alone.
+# batch is synthetic people in the stages that recognise; stages that need pairs use only synthetic people.
 set -euo pipefail
 [ $# -ge 4 ] || { sed -n 2,11p "$0"; exit 2; }
 method=$1 size=$2 out=$3 people=$4 photographs=${5:-}
@@ -38,7 +38,7 @@ if [ "$size" = small ]; then
   [ "$method" = errnet ] && flags+=(--stem-stride 2)
 fi
 
-# Photographs as FER2013's are low in resolution already, so that augmentation takes little away.
+# Photographs such as FER2013's already have a low resolution, so that the augmentation is weaker.
 data=(--data "$people")
 if [ -n "$photographs" ]; then
   data+=("$photographs" --weights 0.1 0.9 --augment.grey 0.5)

@@ -1,15 +1,18 @@
-"""Train the network that says how much of a face is covered, from photographs with things laid over them.
+"""Trains the network that measures how much of a face is covered, on photographs with synthetic occlusions.
 
     python recipes/quality.py OUT FILE.parquet...
 
-The files are prepared photographs of format 2 (`deadpan prepare`), with meshes; an eighth of the people is held
-out, or the split `public_test`. OUT receives cover.onnx, and for each file a sheet of held-out faces with their
-readings. The network in the package was trained on prepared news and FER+ pictures, in six minutes on one core.
+The files are prepared photographs of format 2 (`deadpan prepare`), with meshes. An eighth of the people, or the split
+`public_test`, is held out. OUT receives cover.onnx, its card with the SHA-256, and for each file a sheet of held-out
+faces with their measured cover. The network in the package was trained on prepared news and FER+ pictures, in six
+minutes on one core.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import zlib
 from pathlib import Path
 from typing import Any
@@ -21,7 +24,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from deadpan.faces.landmarks import IBUG_68
-from deadpan.preparation.table import FaceTable, read_table
+from deadpan.faces.networks import ASSETS
+from deadpan.preparation.table import FaceTable, people_in, read_table
 
 Grey = NDArray[np.float32]
 
@@ -33,7 +37,7 @@ SHARES = (0.4, 0.1, 0.07, 0.16, 0.1, 0.05, 0.12)
 
 
 class CoverNetwork(nn.Module):
-    """Grey faces (N, 1, 64, 64) of 0 to 255 -> the covered share (N,) of the place where a face lies."""
+    """Grey faces (N, 1, 64, 64) of 0 to 255 -> the covered share (N,) of the face."""
 
     def __init__(self, place: Grey) -> None:
         super().__init__()
@@ -45,7 +49,7 @@ class CoverNetwork(nn.Module):
         self.register_buffer("place", torch.from_numpy(place / place.sum()))  # (16, 16)
 
     def logits(self, grey: Tensor) -> Tensor:
-        """How surely each cell (N, 16, 16) is covered."""
+        """The logit that each cell is covered, (N, 16, 16)."""
         middle = grey.mean((2, 3), keepdim=True)
         spread = (grey - middle).square().mean((2, 3), keepdim=True).sqrt()
         fine = self.fine((grey - middle) / (spread + 4))
@@ -63,13 +67,13 @@ def _step(inputs: int, outputs: int, stride: int) -> nn.Sequential:
 
 
 class Faces:
-    """Grey photographs of faces with their meshes, and what can be laid over them."""
+    """Grey photographs of faces with their meshes, and the generation of occlusions."""
 
     def __init__(self, images: NDArray[np.uint8], meshes: Grey) -> None:
         self.images, self.meshes = images, meshes
 
     def example(self, index: int, rng: np.random.Generator, kind: str) -> tuple[Grey, Grey]:
-        """A face (64, 64) of 0 to 255 with something over it, and where it is covered (16, 16), 0 to 1."""
+        """An occluded face (64, 64) of 0 to 255, and the covered share of each cell (16, 16)."""
         face = self.images[index].astype(np.float32)
         cover = np.zeros_like(face)
         if kind != "clean":
@@ -89,7 +93,7 @@ class Faces:
         )
 
     def _stuff(self, face: Grey, kind: str, rng: np.random.Generator) -> Grey:
-        """What covers: skin for hands, dark glass, cloth, or a part of another picture."""
+        """The texture of an occlusion: skin for hands, dark glass, cloth, or a part of another picture."""
         side = face.shape[0]
         if kind == "hand":
             skin = float(np.median(face[20:50, 20:50])) * rng.uniform(0.7, 1.25)
@@ -105,13 +109,13 @@ class Faces:
 
 
 def _waves(side: int, rng: np.random.Generator, height: float) -> Grey:
-    """Soft light and dark (side, side) as folds and shadows have them."""
+    """Smooth variations of light (side, side), like folds and shadows."""
     coarse = rng.normal(0, rng.uniform(0.2, 1) * height, (rng.integers(2, 7), rng.integers(2, 7))).astype(np.float32)
     return np.asarray(cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC), np.float32)
 
 
 def _photographed(face: Grey, rng: np.random.Generator) -> Grey:
-    """The face with other light, blurred, of fewer pixels, compressed."""
+    """Change the light of a face, blur it, lower its resolution and compress it."""
     face = 128 + (face - 128) * rng.uniform(0.5, 1.3) + rng.uniform(-40, 40)
     if rng.random() < 0.5:
         face = face * (1 + rng.uniform(-0.4, 0.4) * np.linspace(-1, 1, SIDE, dtype=np.float32))
@@ -217,21 +221,23 @@ SHAPES = {"blob": blob, "rectangle": rectangle, "hand": hand, "mask": mask, "sca
 
 
 def place_of(meshes: Grey) -> Grey:
-    """Where the face from the brows to the chin lies in (64, 64), as shares (16, 16) of cells."""
+    """The mean position of faces, from the brows to the chin, in (64, 64): the share of each cell (16, 16)."""
     mean = np.median(meshes[:4000], axis=0)
     outline = cv2.convexHull(mean[[*IBUG_68[:17], *IBUG_68[17:27]]].astype(np.float32))[:, 0]
     return cv2.resize(_filled(outline)[3:67, 3:67], (CELLS, CELLS), interpolation=cv2.INTER_AREA)
 
 
 def split(table: FaceTable) -> tuple[Faces, Faces]:
-    """Faces to train with, and held-out ones: an eighth of the people, or the split `public_test`."""
+    """Split into training faces and held-out faces: an eighth of the people, or the split `public_test`."""
     known = np.isfinite(table.landmarks[:, 0, 0].astype(np.float32))
-    names = [table.subjects[i] if i >= 0 else str(row) for row, i in enumerate(table.subject)]
-    held = np.array([zlib.crc32(name.encode()) % 8 == 0 for name in names])
+    names = [[name or str(row) for name in people] for row, people in enumerate(people_in(table))]
+    eighth = [{zlib.crc32(name.encode()) % 8 == 0 for name in people} for people in names]
+    held, kept = (np.array([each == {side} for each in eighth]) for side in (True, False))
     if "public_test" in table.split:
         held = table.split == "public_test"
+        kept = ~held
     grey = table.images.mean(axis=3).round().astype(np.uint8)
-    parts = [np.flatnonzero(known & rows) for rows in (~held, held)]
+    parts = [np.flatnonzero(known & rows) for rows in (kept, held)]
     return tuple(Faces(grey[rows], table.landmarks[rows].astype(np.float32)) for rows in parts)  # type: ignore[return-value]
 
 
@@ -241,7 +247,7 @@ def joined(parts: list[Faces]) -> Faces:
 
 
 def batch(faces: Faces, rows: Any, rng: np.random.Generator, kinds: Any) -> tuple[Tensor, Tensor]:
-    """Pictures (N, 1, 64, 64) and where they are covered (N, 16, 16)."""
+    """Occluded pictures (N, 1, 64, 64) and the covered share of their cells (N, 16, 16)."""
     made = [faces.example(int(row), rng, str(kind)) for row, kind in zip(rows, kinds, strict=True)]
     pictures, covers = (torch.from_numpy(np.stack(each)) for each in zip(*made, strict=True))
     return pictures[:, None], covers
@@ -271,14 +277,14 @@ def train(network: CoverNetwork, faces: Faces, steps: int, seed: int) -> None:
 
 @torch.no_grad()
 def clean_rows(network: CoverNetwork, faces: Faces) -> NDArray[np.bool_]:
-    """Which photographs show nothing over the face as far as the network sees: the first training meets real hands."""
+    """The photographs in which the network sees no occlusion; some of the others show real hands."""
     greys = torch.from_numpy(faces.images[:, 3:67, 3:67]).float()[:, None]
     return np.concatenate([network(part).numpy() for part in greys.split(512)]) < 0.12
 
 
 @torch.no_grad()
 def measure(network: CoverNetwork, faces: Faces, name: str) -> None:
-    """Print how near the reading comes to what was laid over held-out faces, for each kind."""
+    """Print the error of the measured cover on held-out faces, for each kind of occlusion."""
     rng = np.random.default_rng(1)
     for kind in KINDS:
         rows = rng.permutation(len(faces.images))[:400]
@@ -297,8 +303,8 @@ def measure(network: CoverNetwork, faces: Faces, name: str) -> None:
 def write(network: CoverNetwork, path: Path) -> None:
     """Write the network as ONNX with its weights as 16-bit floats, which ONNX Runtime widens once at load."""
     import onnx
-    from onnx import helper, numpy_helper
 
+    from deadpan.release.halving import halve, large_weights
     from deadpan.release.onnx_file import without_traces
 
     program = torch.onnx.export(
@@ -312,23 +318,19 @@ def write(network: CoverNetwork, path: Path) -> None:
     )
     assert program is not None
     model = without_traces(program.model_proto)
-    graph, casts = model.graph, []
-    for tensor in graph.initializer:
-        values = numpy_helper.to_array(tensor)
-        if values.dtype == np.float32 and values.size > 16:
-            casts.append(helper.make_node("Cast", [f"{tensor.name}_16"], [tensor.name], to=onnx.TensorProto.FLOAT))
-            tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{tensor.name}_16"))
-    nodes = [*casts, *graph.node]
-    del graph.node[:], graph.value_info[:]
-    graph.node.extend(nodes)
+    halve(model, large_weights(model))
+    del model.graph.value_info[:]
     onnx.checker.check_model(model)
     onnx.save(model, path)
+    card = json.loads((ASSETS / "cover.json").read_text(encoding="utf-8"))
+    card["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    path.with_suffix(".json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     print(f"{path}: {path.stat().st_size / 1000:.0f} KB")
 
 
 @torch.no_grad()
 def sheet(network: CoverNetwork, faces: Faces, path: Path) -> None:
-    """Held-out faces with things over them, and the real ones that the network reads as most covered."""
+    """Write held-out faces with occlusions, and those without that the network measures as most covered."""
     rng = np.random.default_rng(2)
     made, _ = batch(faces, rng.permutation(len(faces.images))[:60], rng, np.resize(KINDS, 60))
     greys = torch.from_numpy(faces.images[:, 3:67, 3:67]).float()[:, None]
@@ -343,7 +345,7 @@ def sheet(network: CoverNetwork, faces: Faces, path: Path) -> None:
 
 
 def main() -> None:
-    """Train twice: the second time without the photographs that the first network reads as covered."""
+    """Train twice: the second time without the photographs that the first network measures as covered."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("files", type=Path, nargs="+")
@@ -361,7 +363,7 @@ def main() -> None:
         train(network, faces, steps, seed=stage)
         if stage == 0:
             kept = clean_rows(network, faces)
-            print(f"left out as covered already: {(~kept).sum():,} of {len(kept):,}")
+            print(f"left out because they are already covered: {(~kept).sum():,} of {len(kept):,}")
             faces = Faces(faces.images[kept], faces.meshes[kept])
     for path, (_, held) in zip(options.files, parts, strict=True):
         measure(network, held, path.stem)

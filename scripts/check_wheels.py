@@ -1,7 +1,7 @@
-"""Prove that deadpan's wheel and everything it needs install from wheels on every supported Python and system.
+"""Checks that deadpan and all its dependencies install from wheels on every supported Python and system.
 
-For each pair `pip download --only-binary=:all:` resolves and downloads; the size is that of all wheels together. pip
-applies the environment markers of the Python that runs it: run it on the oldest one to see backports too.
+For each pair, `pip download --only-binary=:all:` resolves and downloads the wheels; their total size is printed. pip
+applies the environment markers of the Python that runs it, so run this script on the oldest one to include backports.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SYSTEMS = {
 
 
 def download(wheel: Path, python: str, tags: list[str], cache: Path) -> tuple[float, str]:
-    """The size of all wheels in MB, and pip's complaint, empty where there is none."""
+    """The size of all wheels in MB, and pip's error message, empty on success."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
         command += ["--only-binary=:all:", "--python-version", python, "--dest", folder, "--cache-dir", str(cache)]
@@ -37,7 +37,7 @@ def download(wheel: Path, python: str, tags: list[str], cache: Path) -> tuple[fl
 
 
 def main() -> int:
-    """Check every pair; 1 where one fails."""
+    """Check every pair; returns 1 if one fails."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("wheel", type=Path, help="the wheel of deadpan")
     wheel = parser.parse_args().wheel

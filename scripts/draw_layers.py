@@ -21,12 +21,14 @@ WHAT = {
     "prediction": "aligned face → expression",
     "datasets": "one file, one data set",
     "methods": "one file, one paper",
+    "video": "faces over time",
     "faces": "photograph → aligned face",
     "models": "the released ONNX files",
     "synthetic": "renders synthetic people",
     "method": "the interface of a method",
     "expressions": "vocabulary",
     "errors": "DeadpanError",
+    "arrow": "Parquet, s3://",
     "files": "atomic writing",
     "outputs": "nothing is replaced by mistake",
     "interruption": "Ctrl-C and SIGTERM",
@@ -60,7 +62,7 @@ LIGHT_FILL, HEAVY_FILL = ("#e4eefb", "#8fb1dc"), ("#fbe9e1", "#dfa88f")
 
 
 def draw() -> str:
-    """The picture: one row for each layer, the highest first."""
+    """Draw the picture as SVG: one row for each layer, the highest first."""
     rows = [[name for name in layer if exists(name)] for layer in reversed(LAYERS)]
     bottom = len(rows) * (HEIGHT + GAP)
     parts = [HEAD.format(width=WIDTH, height=bottom + 44, top=12, bottom=bottom, middle=bottom // 2)]
@@ -81,7 +83,7 @@ def draw() -> str:
 
 
 def exists(name: str) -> bool:
-    """Whether a part that tests/test_layers.py has a place for is built."""
+    """Whether a module or folder that tests/test_layers.py lists exists."""
     return (PACKAGE / name / "__init__.py").is_file() or (PACKAGE / f"{name}.py").is_file()
 
 

@@ -1,7 +1,8 @@
-"""Convert a small TensorFlow Lite network of 32-bit or 16-bit floats to ONNX: the operations that face networks use.
+"""Converts a small TensorFlow Lite network of 32-bit or 16-bit floats to ONNX: the operations of face networks.
 
-TensorFlow Lite orders a picture's axes (N, H, W, C), ONNX (N, C, H, W). Weights and paddings are transposed here, once;
-a transposition is left in the graph only where an output flattens a picture. Needs the packages `onnx` and `tflite`.
+The axes of a picture are (N, H, W, C) in TensorFlow Lite and (N, C, H, W) in ONNX. Weights and paddings are transposed
+once, here; the graph contains a transposition only if an output flattens a picture. Needs the packages `onnx` and
+`tflite`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ SAME = 0  # the schema's Padding
 
 
 def convert(content: bytes, name: str, input_name: str, outputs: dict[str, Sequence[int]]) -> onnx.ModelProto:
-    """The network as ONNX for any batch: one picture as input, outputs in their order with a name and a row's shape."""
+    """Convert a network to ONNX for any batch size; `outputs` maps output names, in order, to the shape of a row."""
     return _Conversion(content).model(name, input_name, outputs)
 
 
@@ -54,7 +55,7 @@ class _Conversion:
         opset = [helper.make_opsetid("", OPSET)]
         return helper.make_model(graph, opset_imports=opset, ir_version=IR_VERSION)
 
-    # --- what an operation reads -------------------------------------------------------------------------------------
+    # --- the inputs of an operation ----------------------------------------------------------------------------------
 
     @staticmethod
     def _name(tensor: int) -> str:
@@ -77,7 +78,7 @@ class _Conversion:
         options.Init(table.Bytes, table.Pos)
         return options
 
-    # --- what it adds to the graph -----------------------------------------------------------------------------------
+    # --- the nodes that it adds to the graph --------------------------------------------------------------------------
 
     def _weight(self, name: str, values: Array) -> str:
         self.weights.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
@@ -144,10 +145,10 @@ class _Conversion:
             raise ValueError(f"the operation {kind} is not converted")
 
     def _leaky(self, source: str, slopes: Array, output: str) -> None:
-        """PRelu as slope x + relu((1 - slope) x), two convolutions of one pixel and channel.
+        """Write PRelu as slope x + relu((1 - slope) x), with two convolutions of one pixel and channel.
 
-        ONNX Runtime computes those, but not PRelu, in the layout of its fast convolutions: 1.05 ms for the face mesh
-        instead of 2.9. Where a slope is above 1, slope x + (1 - slope) relu(x) takes its place.
+        ONNX Runtime computes these, unlike PRelu, in the memory layout of its fast convolutions: the face mesh takes
+        1.05 ms instead of 2.9. For a slope above 1, slope x + (1 - slope) relu(x) is used.
         """
         count, rest = len(slopes), 1 - slopes
 
