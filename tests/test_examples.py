@@ -48,6 +48,24 @@ def test_the_demo_says_which_answers_are_right(photos: list[Path], tmp_path: Pat
     assert len(list(tmp_path.glob("*.panel.png"))) == 13
 
 
+@pytest.mark.skipif("derl" not in released(), reason="needs the released model")
+def test_the_notebook_about_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(EXAMPLES.parent))  # the kernel starts in another folder
+    for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    client = pytest.importorskip("nbclient", reason="the package nbclient is not installed")
+    nbformat = pytest.importorskip("nbformat")
+    notebook = nbformat.read(EXAMPLES / "folder.ipynb", as_version=4)
+    assert all(cell.get("outputs", []) == [] for cell in notebook.cells), "clear the outputs before you commit"
+    client.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(EXAMPLES)}}).execute()
+    table, counts, plot, uncertain, face = (
+        cell.outputs[-1].data for cell in notebook.cells if cell.cell_type == "code"
+    )
+    assert "<table>" in table["text/html"] and "girl_happiness.png" in table["text/html"] and "image/png" in table
+    assert "happiness" in counts["text/html"] and "confidence" in uncertain["text/html"]
+    assert "image/png" in face and "Figure" in plot["text/plain"]
+
+
 def test_adding_a_method(drawn: Path, tmp_path: Path) -> None:
     script = EXAMPLES / "add_a_method.py"
     done = subprocess.run(

@@ -15,9 +15,10 @@ PACKAGE = Path(deadpan.__file__).parent
 
 LAYERS = (
     ("version", "expressions", "errors", "pixels", "printable", "onnx_runtime"),
-    ("files", "interruption", "jobs", "settings"),
+    ("arrow", "files", "interruption", "jobs", "settings"),
     ("outputs",),
     ("faces", "models", "synthetic", "method"),
+    ("video",),
     ("prediction", "datasets", "methods"),
     ("preparation", "server"),
     ("loading",),
@@ -32,8 +33,8 @@ LAYERS = (
 
 LIGHT = (
     *("version", "expressions", "errors", "pixels", "printable", "onnx_runtime"),
-    *("files", "interruption", "jobs", "settings", "outputs"),
-    *("faces", "models", "prediction", "datasets"),
+    *("arrow", "files", "interruption", "jobs", "settings", "outputs"),
+    *("faces", "models", "video", "prediction", "datasets", "server"),
 )
 HEAVY = ("torch", "lightning_fabric", "kornia", "sklearn", "scipy", "pyarrow", "onnx", "matplotlib", "numba", "ray")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -69,6 +70,34 @@ def test_recognising_opens_no_socket_to_the_internet(tmp_path: Path) -> None:
     photograph = str(PHOTOS / "girl_happiness.png")
     code = f"import time, deadpan; assert deadpan.load().predict({photograph!r}); time.sleep({WAIT})"
     assert internet_sockets([sys.executable, "-c", code], home) == []
+    assert list(home.rglob("*")) == []
+
+
+@STRACE
+def test_a_server_connects_to_nobody(tmp_path: Path, film: Path) -> None:
+    httpx = pytest.importorskip("httpx", reason="the development tools are not installed")
+    pytest.importorskip("fastapi", reason="the extra serve is not installed")
+    home, log = tmp_path / "home", tmp_path / "strace.txt"
+    home.mkdir()
+    code = """
+import os
+from deadpan.server.run import listen, serve
+from deadpan.server.settings import Settings
+listening = listen("127.0.0.1", 0, None)
+print(os.getpid(), listening.getsockname()[1], flush=True)
+serve(Settings(models=("cnn",)), listening)
+"""
+    command = ["strace", "--follow-forks", "--trace=connect", f"--output={log}", sys.executable, "-c", code]
+    with subprocess.Popen(command, env=environment(home), stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        process, port = map(int, server.stdout.readline().split())
+        files = {"files": (PHOTOS / "girl_happiness.png").read_bytes()}
+        answer = httpx.post(f"http://127.0.0.1:{port}/v1/predict", files=files, timeout=120)
+        video = httpx.post(f"http://127.0.0.1:{port}/v1/video?fps=2", files={"file": film.read_bytes()}, timeout=120)
+        os.kill(process, signal.SIGTERM)
+    assert '{"end":{"frames":9,"stopped":null}}' in video.text
+    assert answer.json()["photographs"][0]["faces"][0]["expression"] == "happiness"
+    assert [line for line in log.read_text().splitlines() if "AF_INET" in line] == []
     assert list(home.rglob("*")) == []
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from deadpan.models import released
+from tests.support.films import smiling, write_film
 from tests.support.photos import PHOTOS
 
 GUIDE = Path(__file__).parents[1] / "docs" / "python.md"
@@ -27,6 +28,7 @@ def test_the_examples_of_the_python_guide(tmp_path: Path, monkeypatch: pytest.Mo
     for name, photograph in names.items():
         shutil.copy(PHOTOS / photograph, tmp_path / name)
     (tmp_path / "photos" / "broken.jpg").write_bytes(b"")
+    write_film(tmp_path / "talk.mp4", smiling(), codec="mp4v")
     monkeypatch.chdir(tmp_path)
     examples = EXAMPLE.findall(GUIDE.read_text(encoding="utf-8"))
     assert len(examples) == GUIDE.read_text(encoding="utf-8").count("```python") > 10

@@ -66,7 +66,7 @@ def test_no_method_trains_for_no_epoch_or_without_width_or_rate(method: Any) -> 
             with pytest.raises(SettingError, match=f"{name} must be above 0; got 0"):
                 method.Config(**{name: 0})
     epochs = [name for name in numbers(method.Config) if name.endswith("epochs")]
-    with pytest.raises(SettingError, match=f"{' or '.join(epochs)} must be at least 1: with 0 everywhere"):
+    with pytest.raises(SettingError, match=f"{' or '.join(epochs)} must be at least 1: if all are 0"):
         method.Config(**dict.fromkeys(epochs, 0))
     for name in epochs:
         method.Config(**dict.fromkeys(epochs, 0) | {name: 1})
@@ -98,7 +98,7 @@ def test_evaluation_settings(name: str) -> None:
         (["--width", "0"], "width must be above 0; got 0"),
         (["--width", "-1"], "width must be above 0; got -1"),
         (["--epochs", "-3"], "epochs must be at least 0; got -3"),
-        (["--epochs", "0"], "epochs must be at least 1: with 0 everywhere nothing is trained"),
+        (["--epochs", "0"], "epochs must be at least 1: if all are 0, nothing is trained"),
         (["--rate", "nan"], "rate must be above 0; got nan"),
         (["--weights", "-1"], "weights must be at least 0; got -1"),
         (["--augment.flip", "2"], "flip must be at least 0 and at most 1; got 2"),

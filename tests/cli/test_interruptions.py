@@ -78,7 +78,7 @@ def test_predict_keeps_what_it_has_read(
     assert len(rows) in (done, done - 1)
     count = len(rows)
     assert f"stopped after {count} of 2000 photographs; their results are in {kept}, {kept_table}" in said
-    assert said.rstrip().endswith(f"go on from {many[count]}")
+    assert said.rstrip().endswith(f"the next one is {many[count]}")
     assert out.read_text() == "" and not table.exists()
 
 
@@ -105,6 +105,7 @@ def test_a_full_disk_cuts_no_record(option: str, model_file: Path, many: list[Pa
     assert 0 < len(text) <= limit and text.endswith("\n")
     records = text.splitlines() if option == "--json" else text.splitlines()[1:]
     assert f"stopped after {len(records)} of 2000 photographs" in done.stderr
+    assert f"their results are in {out}.partial; add --resume to continue" in done.stderr
     assert "File too large" in done.stderr
     names = [json.loads(record)["path"] if option == "--json" else record.partition(",")[0] for record in records]
     assert names == [str(path) for path in many[: len(records)]]
@@ -143,7 +144,7 @@ def test_prepare_goes_on_where_it_stopped(
     assert code == CODES[number]
     names = read_parts(out)
     assert 128 <= len(names) < 600 and len(names) % 64 == 0
-    assert said.lstrip() == f"stopped after {len(names)} of 600 pictures; the same command goes on from there\n"
+    assert said.lstrip() == f"stopped after {len(names)} of 600 pictures; run the same command again to continue\n"
     assert not out.exists()
     other = subprocess.run([sys.executable, "-m", "deadpan", *arguments, "--image-size", "96"], capture_output=True)
     assert other.returncode == 2 and b"with another image_size" in other.stderr
@@ -191,7 +192,7 @@ def test_synthesize_goes_on_where_it_stopped(number: signal.Signals, workers: st
     assert code == CODES[number]
     done = sorted(path.name for path in out.glob("0*"))
     assert 2 <= len(done) < 16
-    assert said.lstrip() == f"stopped after {len(done)} of 16 people; the same command goes on from there\n"
+    assert said.lstrip() == f"stopped after {len(done)} of 16 people; run the same command again to continue\n"
     before = {name: (out / name / "rows.jsonl").stat().st_mtime_ns for name in done}
     assert main(arguments) == 0
     assert before == {name: (out / name / "rows.jsonl").stat().st_mtime_ns for name in done}
@@ -204,12 +205,12 @@ def test_train_and_evaluate_go_on_where_they_stopped(drawn: Path, tmp_path: Path
     train = ["train", "cnn", "--data", str(drawn), "--out", str(run), *tiny]
     code, said = stopped(train, signal.SIGINT, (run / "state.safetensors").exists)
     assert code == 130
-    assert f", which {run} holds; go on with --resume\n" in said
+    assert f", stored in {run}; add --resume to continue\n" in said
     evaluate = ["evaluate", "cnn", str(drawn), "--protocol", "subjects", "--folds", "2", "--jobs", "2"]
     evaluate += ["--out", str(out), *tiny]
     states = [out / "folds" / fold / "run" / "state.safetensors" for fold in ("01", "02")]
     begun = time.monotonic()
     code, said = stopped(evaluate, signal.SIGTERM, lambda: all(state.exists() for state in states))
     assert code == 143 and time.monotonic() - begun < 120
-    assert "stopped after 0 folds; the same command goes on from there" in said
+    assert "stopped after 0 folds; run the same command again to continue" in said
     assert all(state.exists() for state in states)

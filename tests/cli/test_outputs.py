@@ -71,7 +71,7 @@ def test_an_input_under_another_name_is_refused(
         other = first.parent / ".." / first.parent.name / first.name
     before = first.read_bytes()
     assert main(["predict", str(first), "--model", str(model_file), "--json", str(other)]) == 2
-    assert f"{other} is to be read, and --json would replace it" in capsys.readouterr().err
+    assert f"{other} is an input, and --json would overwrite it" in capsys.readouterr().err
     assert first.read_bytes() == before
 
 
@@ -124,7 +124,7 @@ def test_a_picture_of_the_user_is_refused_and_an_own_one_replaced(
     Image.new("RGB", (5, 5)).save(folder / name)
     before = contents(folder)
     assert main(command) == 2
-    assert f"{folder / name} would be replaced by {option}" in capsys.readouterr().err
+    assert f"{option} would overwrite {folder / name}" in capsys.readouterr().err
     assert contents(folder) == before
     (folder / name).unlink()
     assert main(command) == 0 == main(command)

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from pyarrow import parquet
 
 from deadpan.cli import main as cli
 from deadpan.cli.main import main
@@ -56,7 +57,7 @@ def test_rest_face_and_show(
     (face,) = json.loads(capsys.readouterr().out)["faces"]
     assert list(face["shown"]) == ["branch", "intensity", "displacements"] and face["shown"]["intensity"] > 0
     assert predict(model_file, portrait, "--rest-face", girl) == 2
-    assert "the model tiny takes no rest face" in capsys.readouterr().err
+    assert "the model tiny cannot use a rest face" in capsys.readouterr().err
     assert predict(comparing_model_file, portrait, "--rest-face", "nobody.png") == 2
     assert "nobody.png" in capsys.readouterr().err
 
@@ -67,7 +68,8 @@ def test_json_lines_to_file_and_standard_output(
     assert predict(model_file, bad, girl, "--json", tmp_path / "out.jsonl") == 1
     written = (tmp_path / "out.jsonl").read_text()
     printed = capsys.readouterr()
-    assert printed.out == "" and printed.err.count("\n") == 1 and "bad.jpg: not a picture" in printed.err
+    assert printed.out == "" and "bad.jpg: not a picture" in printed.err
+    assert printed.err.endswith("\n1 of 2 photographs could not be read\n") and printed.err.count("\n") == 2
     first, second = map(json.loads, written.splitlines())
     assert first["faces"] == [] and first["error"].startswith("not a picture")
     assert second["error"] is None and len(second["faces"]) == 1
@@ -162,7 +164,7 @@ def test_defaults_are_those_of_the_library() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--frobnicate", "3"], "Unknown option: --frobnicate. Known options: --model, --json, --csv"),
+        (["--frobnicate", "3"], "Known options: --model, --out, --format, --json, --csv"),
         (["--longest-side", "wide"], "--longest-side"),
         (["--longest-side", "5"], "longest side must be 16 to"),
         (["--confidence", "60"], "confidence must be between 0 and 1, got 60"),
@@ -192,7 +194,7 @@ def test_nothing_given_and_nothing_readable(model_file: Path, tmp_path: Path, ca
     printed = capsys.readouterr().err
     assert "gone.png: no such file" in printed and "absent.png: no such file" in printed
     assert predict(model_file, tmp_path, tmp_path / "absent.png") == 2
-    assert f"error: {tmp_path}: no picture in it, expected at least one" in capsys.readouterr().err
+    assert f"error: {tmp_path}: no picture found; expected at least one" in capsys.readouterr().err
     assert main(["frobnicate"]) == 2
     assert "Unknown command" in capsys.readouterr().err
 
@@ -326,3 +328,31 @@ def test_models(model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "tiny.json").unlink()
     assert main(["models"]) == 0
     assert "no card" in capsys.readouterr().out
+
+
+def test_meshes_are_written_on_request(model_file: Path, girl: Path, tmp_path: Path) -> None:
+    lines, table = tmp_path / "faces.jsonl", tmp_path / "faces.parquet"
+    common = ("predict", str(girl), "--model", str(model_file), "--mesh")
+    assert main([*common, "--json", str(lines), "-o", str(table)]) == 0
+    (face,) = json.loads(lines.read_text())["faces"]
+    mesh = np.array(face["mesh"])
+    assert mesh.shape == (468, 3)
+    left, top, right, bottom = face["box"]
+    inside = (mesh[:, 0] > left - 20) & (mesh[:, 0] < right + 20) & (mesh[:, 1] > top - 40) & (mesh[:, 1] < bottom + 40)
+    assert inside.mean() > 0.95
+    eyes = np.array(face["landmarks"])[:2]
+    assert np.abs(mesh[[33, 133]].mean(0)[:2] - eyes[0]).max() < 0.1 * (right - left)
+    (row,) = parquet.read_table(table).to_pylist()
+    assert np.allclose(np.reshape(row["mesh"], (468, 3)), mesh, atol=1e-2)
+    assert main([*common, "--json", str(lines), "--resume"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [((), "--mesh needs a file to write to"), (("--csv", "faces.csv"), "a CSV table cannot hold face meshes")],
+)
+def test_a_mesh_without_a_place_is_refused(
+    flags: tuple[str, ...], message: str, model_file: Path, girl: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["predict", str(girl), "--model", str(model_file), "--mesh", *flags]) == 2
+    assert message in capsys.readouterr().err

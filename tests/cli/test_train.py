@@ -19,9 +19,12 @@ def test_the_whole_chain(tmp_path: Path, girl: Path, capsys: pytest.CaptureFixtu
     flags = ["--width", "0.125", "--generator-epochs", "1", "--classifier-epochs", "1", "--batch-size", "8"]
     assert main(["train", "derl", "--data", str(data), "--out", str(run), "--weights", "1", *flags]) == 0
     assert main(["score", str(run), str(data), "--json", str(tmp_path / "figures.json")]) == 0
-    assert main(["export", str(run), "--metrics", str(tmp_path / "figures.json")]) == 0
+    more = tmp_path / "more.json"
+    more.write_text('{"photographs": {"accuracy": 0.5}}')
+    assert main(["export", str(run), "--metrics", str(tmp_path / "figures.json"), str(more)]) == 0
     card = json.loads((run / "derl.json").read_text())
     assert card["metrics"]["people.parquet"]["all"]["pictures"] == 16
+    assert card["metrics"]["photographs"] == {"accuracy": 0.5}
     assert "--width 0.125" in card["recipe"]
     capsys.readouterr()
     assert main(["predict", str(girl), "--model", str(run / "derl.onnx"), "--json", "-"]) == 0

@@ -1,4 +1,4 @@
-"""Which groups attributes make, and the accuracy and gap of each by hand."""
+"""The accuracy of each group, its interval and the gap, by hand."""
 
 from __future__ import annotations
 
@@ -9,35 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deadpan.comparison.subgroups import grouped, subgroups
+from deadpan.comparison.subgroups import subgroups
 from deadpan.evaluation.answers import Answers
 from tests.support.answers import some_answers
-
-
-def rows_of(values: list[object], *, decades: bool = False) -> dict[str, list[int]]:
-    return {name: rows.tolist() for name, rows in grouped(values, decades=decades).items()}
-
-
-def test_words_are_groups_and_the_unknown_is_none() -> None:
-    assert rows_of(["b", "a", None, "b", ""]) == {"a": [1], "b": [0, 3]}
-    assert rows_of(["a", "a", None]) == {}
-    assert rows_of([f"name {i}" for i in range(13)]) == {}
-    assert rows_of([None, ""]) == {}
-
-
-def test_numbers_are_groups_decades_or_thirds() -> None:
-    assert rows_of([1.0, 2.0, 1.0, None]) == {"1": [0, 2], "2": [1]}
-    assert rows_of([18.0, 25.0, 29.5, 40, 61.0], decades=True) == {
-        "10 to 19": [0],
-        "20 to 29": [1, 2],
-        "40 to 49": [3],
-        "60 to 69": [4],
-    }
-    assert rows_of([0.0, -30.0, 30.0, 10.0, -10.0, 20.0]) == {
-        "up to -3.33": [1, 4],
-        "-3.33 to 13.3": [0, 3],
-        "over 13.3": [2, 5],
-    }
 
 
 def answered(right: list[bool], attributes: Sequence[dict[str, Any]]) -> Answers:

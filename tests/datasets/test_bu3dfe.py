@@ -41,7 +41,7 @@ def test_bu3dfe(tmp_path: Path) -> None:
     assert by_name["M0001/M0001_HA04LA_F2D.BMP"].attributes["gender"] == "male"
     assert by_name["M0044/M0044_NE00AE_F2D.bmp"].attributes["intensity"] == 0
     assert len(bu3dfe.read(tmp_path / "BU_3DFE", kind="F3D")) == 16
-    with pytest.raises(DatasetError, match="no RAW picture is below"):
+    with pytest.raises(DatasetError, match="there is no RAW picture below it"):
         bu3dfe.read(tmp_path, kind="RAW")
     with pytest.raises(ValueError, match="kind must be F2D, F3D, RAW, got 'F4D'"):
         bu3dfe.read(tmp_path, kind="F4D")

@@ -79,7 +79,7 @@ def test_fer2013_folders(tmp_path: Path) -> None:
     }
     assert [sample.split for sample in samples] == ["train", "public_test", "test", "private_test"]
     put(tmp_path, "train/contempt/Training_1.jpg")
-    with pytest.raises(DatasetError, match="contempt is no class of FER2013"):
+    with pytest.raises(DatasetError, match="contempt is not a class of FER2013"):
         fer2013.read(tmp_path)
 
 

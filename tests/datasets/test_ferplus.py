@@ -108,7 +108,7 @@ def test_ferplus_from_the_public_distribution(tmp_path: Path) -> None:
 
 def test_ferplus_files_that_do_not_belong_together(tmp_path: Path) -> None:
     write_distribution(tmp_path, usages=("PublicTest", "PrivateTest"))
-    with pytest.raises(DatasetError, match="do not belong together"):
+    with pytest.raises(DatasetError, match="do not match"):
         read("ferplus", tmp_path)
     (tmp_path / "fer2013new.csv").unlink()
     with pytest.raises(DatasetError, match=r"fer2013new.csv does not exist; .*microsoft/FERPlus"):
@@ -123,5 +123,7 @@ def test_ferplus_votes_that_are_none_name_the_row(value: Any, tmp_path: Path) ->
     votes = [2, value, *[0] * (len(table) - 2)]
     column = pa.array(list(map(str, votes)) if value == "many" else votes)
     pq.write_table(table.set_column(table.schema.get_field_index("votes_fear"), "votes_fear", column), path)
-    with pytest.raises(DatasetError, match=r"ferplus.parquet, row 2: votes must be whole numbers from 0, got 4, 0, "):
+    with pytest.raises(
+        DatasetError, match=r"ferplus.parquet, row 2: votes must be whole numbers of at least 0, got 4, 0, "
+    ):
         read("ferplus", path)

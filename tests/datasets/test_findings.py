@@ -1,4 +1,4 @@
-"""What `data check` and `prepare` say is left out, occurs twice, is blank or cut short."""
+"""The findings of `data check` and `prepare`: pictures left out, repeated or blank, and truncated videos."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ def test_a_clean_copy_has_no_findings(fer: Path) -> None:
 def test_folders_that_are_not_read_are_counted(fer: Path) -> None:
     noise(fer / "extra/faces/1.png", fer / "extra/faces/2.png", fer / "train/bored/3.jpg", fer / "cover.png")
     assert said("fer2013", fer) == {
-        "left out, all of the folder extra": 2,
-        "left out, all of the folder train/bored": 1,
-        "left out, names or labels that are not known in the folder itself": 1,
+        "left out, the whole folder extra": 2,
+        "left out, the whole folder train/bored": 1,
+        "left out, unknown names or labels in the folder itself": 1,
     }
 
 
@@ -66,8 +66,8 @@ def test_names_that_are_dropped_are_told(tmp_path: Path, capsys: pytest.CaptureF
     touch(tmp_path, "KA.SU1.40.psd", text="x")
     assert main(["data", "check", "jaffe", str(tmp_path)]) == 1
     printed = capsys.readouterr().out
-    assert "not known in the folder itself: 2 (KA-SA1.png, KA.AN1.39.tiff.bmp)" in printed
-    assert "left out, .psd is no format that is read: 1 (KA.SU1.40.psd)" in printed
+    assert "unknown names or labels in the folder itself: 2 (KA-SA1.png, KA.AN1.39.tiff.bmp)" in printed
+    assert "left out, .psd is not a supported format: 1 (KA.SU1.40.psd)" in printed
 
 
 def test_what_a_reader_leaves_out_on_purpose_is_no_reason_to_worry(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_pointers_are_found_among_any_number_of_pictures(tmp_path: Path) -> None
     (tmp_path / "happy" / "0150.png").write_text(POINTER)
     Image.new("RGB", (48, 48), (9, 9, 9)).save(tmp_path / "happy" / "0151.png")
     found = check("folders", tmp_path)
-    assert found.bad == ["happy/0150.png: a Git LFS pointer in place of the file: fetch it by `git lfs pull`"]
+    assert found.bad == ["happy/0150.png: a Git LFS pointer in place of the file: fetch the file with `git lfs pull`"]
     assert [(finding.what, finding.examples) for finding in found.findings] == [
         ("pictures of one colour", ["happy/0151.png"])
     ]
@@ -154,7 +154,7 @@ def test_videos_cut_short_and_repeated(tmp_path: Path) -> None:
     assert [line.split(":")[0] for line in found.bad] == ["happy/pointer.mp4#0"]
     said = {finding.what: finding for finding in found.findings}
     assert said["pictures that occur under two labels"].number == 6
-    assert said["videos that are cut short"].examples[0].startswith("cut.mp4 (") and "of 60 frames" in str(said)
+    assert said["truncated videos"].examples[0].startswith("cut.mp4 (") and "of 60 frames" in str(said)
 
 
 @pytest.mark.parametrize("where", [lambda root: root, lambda root: root / "manifest.csv"])
@@ -181,7 +181,7 @@ def test_prepare_says_the_same_and_exits_with_1(tmp_path: Path, capsys: pytest.C
     assert main(["prepare", "folders", str(root), str(out)]) == 0
     noise(root / "cover.png")
     assert main(["prepare", "folders", str(root), str(out)]) == 1
-    assert "left out, names or labels that are not known in the folder itself: 1 (cover.png)" in capsys.readouterr().out
+    assert "left out, unknown names or labels in the folder itself: 1 (cover.png)" in capsys.readouterr().out
 
 
 def test_common_copies_are_compared_with_their_own_numbers(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_mmi_all_frames(tmp_path: Path) -> None:
     parts = [sample.attributes["part"] for sample in clip]
     assert parts == ["neutral", "onset", "onset", "peak", "peak", "peak", "offset", "offset", "offset"]
     assert {expression_of(sample, mmi.EXPRESSIONS) for sample in clip[1:]} == {"anger"}
-    with pytest.raises(DatasetError, match="kdef is not read with all frames; ckplus, oulu, mmi, bu4dfe are"):
+    with pytest.raises(DatasetError, match="kdef cannot be read with all frames; ckplus, oulu, mmi, bu4dfe can"):
         read("kdef", tmp_path, all_frames=True)
 
 

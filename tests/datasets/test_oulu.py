@@ -71,7 +71,7 @@ def test_oulu_with_only_the_cropped_pictures(tmp_path: Path) -> None:
     assert [sample.name for sample in oulu.read(tmp_path, images="PreProcess_Img")] == [s.name for s in samples]
     for root in (tmp_path / "PreProcess_Img/PreProcess_Img", tmp_path / "PreProcess_Img/PreProcess_Img/VL_Acropped"):
         assert len(oulu.read(root)) == 11
-    with pytest.raises(DatasetError, match="it holds PreProcess_Img alone, give --images PreProcess_Img"):
+    with pytest.raises(DatasetError, match="it holds PreProcess_Img only, add --images PreProcess_Img"):
         oulu.read(tmp_path, images="OriginalImg")
 
 

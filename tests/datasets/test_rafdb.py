@@ -88,7 +88,7 @@ def test_rafdb_tables_beside_class_folders_or_instead_of_them(tmp_path: Path) ->
     (tmp_path / "test_labels.csv").write_text("image,label\ntest_0001_aligned.jpg,4\n")
     assert len(rafdb.read(tmp_path)) == 8
     (tmp_path / "test_labels.csv").write_text("image,label\ntest_0001_aligned.jpg,5\n")
-    with pytest.raises(DatasetError, match="the table says sadness, the folder happiness"):
+    with pytest.raises(DatasetError, match="the table says sadness, but the folder says happiness"):
         rafdb.read(tmp_path)
     put(tmp_path / "flat", "train/a.jpg", "val_set/b.jpg", "train/unlisted.jpg")
     (tmp_path / "flat" / "labels.csv").write_text("Image,Label\na.jpg,1\nb.jpg,7\n")

@@ -178,7 +178,7 @@ def test_an_inner_fold_chooses_the_epoch(data: Path) -> None:
 
 
 def trained_on(people: str, folder: Path) -> Path:
-    """A run that learnt from the given people of the data set csv."""
+    """A run that was trained on the given people of the data set csv."""
     file = write(folder / f"{people}.parquet", rows(people), dataset="csv")
     train("cnn", dataclasses.replace(CNN, epochs=1), [str(file)], folder / people, TINY, expressions=WORDS)
     return folder / people
@@ -212,6 +212,79 @@ def test_extra_data_must_not_show_the_tested(data: Path, tmp_path: Path) -> None
         evaluate(of(data, "other", extra=(str(same),)))
 
 
+def composites(path: Path, *people: tuple[str, str], **more: Any) -> Path:
+    """Composites of csv's people, each beside the donor, as "dataset/subject"; `more` are other columns."""
+    made = [
+        row(10 + 20 * (n % 3), WORDS[n % 3], name=f"composite_{n}", subject=own, donor=donor, twin=True, **more)
+        | {"attributes": json.dumps({"neutral": f"{own}00", "donor": f"{donor.partition('/')[2] or 'A'}10"})}
+        for n, (own, donor) in enumerate(people)
+    ]
+    return write(path, made, dataset="csv", composed={"of": ["csv/faces.parquet", "kdef/donors.parquet"]})
+
+
+def test_composites_must_not_show_the_tested_as_person_or_as_donor(data: Path, tmp_path: Path) -> None:
+    namesakes = composites(tmp_path / "a.parquet", ("X", "kdef/A"), ("Y", "kdef/B"), ("X", "csv/Y"))
+    evaluation = of(data, extra=(str(namesakes),))
+    evaluate(evaluation)
+    _, facts = load_method(evaluation.folder(0) / "run")
+    assert {"csv/X", "csv/Y", "kdef/A", "kdef/B"} < set(facts["subjects"])
+    donors = composites(tmp_path / "b.parquet", ("X", "csv/Y"), ("Y", "csv/B"))
+    with pytest.raises(FoldError, match="1 people are in training and in test: csv/B"):
+        evaluate(of(data, "other", extra=(str(donors),)))
+    people = composites(tmp_path / "c.parquet", ("X", "kdef/A"), ("B", "kdef/A"))
+    with pytest.raises(FoldError, match="1 people are in training and in test: csv/B"):
+        evaluate(of(data, "other", extra=(str(people),)))
+    with pytest.raises(FoldError, match="csv/B"):
+        evaluate(of(data, "other", protocol="cross", test=(str(donors),)))
+    chosen = composites(tmp_path / "d.parquet", ("X", "csv/B"), split="train")
+    with pytest.raises(FoldError, match="csv/B"):
+        evaluate(of(data, "other", extra=(f"{chosen}@train",)))
+    strangers = composites(tmp_path / "e.parquet", ("", "csv/"), ("", "kdef/"))
+    nobody = write(tmp_path / "nobody.parquet", [{**each, "subject": ""} for each in rows("A")], dataset="csv")
+    leak = pytest.raises(FoldError, match="1 pictures are in training and in test, A10 of csv")
+    with leak, pytest.warns(UserWarning, match="flatter"):
+        evaluate(of(nobody, "other", protocol="images", folds=2, extra=(str(strangers),)))
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_run_knows_the_donors_that_it_learnt_from(data: Path, tmp_path: Path) -> None:
+    file = composites(tmp_path / "pairs.parquet", ("X", "csv/F"), ("Y", "kdef/A"), ("X", "kdef/A"))
+    run = tmp_path / "run"
+    train("cnn", dataclasses.replace(CNN, epochs=1), [str(file)], run, TINY, expressions=WORDS)
+    with pytest.raises(FoldError, match="1 people are in training and in test: csv/F"):
+        evaluate(of(data, start=run))
+    onnx, card = export(run, flip=False)
+    for model in (run, onnx):
+        with pytest.raises(FoldError, match="1 people are in training and in test: csv/F"):
+            evaluate(of(data, method="", config=None, model=model))
+    tested = composites(tmp_path / "tested.parquet", ("C", "csv/F"), ("D", "csv/C"), ("D", ""), ("C", ""), ("C", ""))
+    with pytest.raises(FoldError, match="csv/F"):
+        evaluate(of(tested, method="", config=None, model=run, folds=2))
+    nameless = {key: value for key, value in json.loads(card.read_text()).items() if key != "subjects"}
+    card.write_text(json.dumps(nameless))
+    there = write(tmp_path / "kdef.parquet", rows("CD"), dataset="kdef")
+    with pytest.raises(FoldError, match="was trained on unnamed people of kdef"):
+        evaluate(of(there, method="", config=None, model=onnx, folds=2))
+    nameless["data"] = [each for each in nameless["data"] if each["dataset"] == "kdef"]
+    card.write_text(json.dumps(nameless))
+    with pytest.raises(FoldError, match="was trained on unnamed people of kdef"):
+        evaluate(of(tested, method="", config=None, model=onnx, folds=2))
+
+
+def test_composites_as_the_data_are_tested_only_with_both_people_held_out(tmp_path: Path) -> None:
+    pairs = [(own, f"csv/{donor}" if donor else "") for own in "ABCDEF" for donor in (*"ABCDEF", "", "")]
+    data = composites(tmp_path / "pairs.parquet", *pairs)
+    evaluation = of(data, folds=3)
+    evaluate(evaluation)
+    for index in range(3):
+        _, facts = load_method(evaluation.folder(index) / "run")
+        answers = read_answers(evaluation.folder(index) / "answers.parquet")
+        people = {*"AD"} if index == 0 else {*"BE"} if index == 1 else {*"CF"}
+        assert set(facts["subjects"]) == {f"csv/{person}" for person in "ABCDEF" if person not in people}
+        shown = [pairs[int(name.partition("_")[2])] for name in answers.names.tolist()]
+        assert len(shown) == 8 and all({own, donor[4:] or own} <= people for own, donor in shown)
+
+
 def test_a_finished_model_answers_strangers_only(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -236,7 +309,7 @@ def test_a_finished_model_answers_strangers_only(
             evaluate(of(data, "leak", method="", config=None, model=model))
     nameless = {key: value for key, value in json.loads(card.read_text()).items() if key != "subjects"}
     card.write_text(json.dumps(nameless))
-    with pytest.raises(FoldError, match="learnt from csv and does not say from whom"):
+    with pytest.raises(FoldError, match="was trained on unnamed people of csv"):
         evaluate(of(data, "leak", method="", config=None, model=onnx))
 
 

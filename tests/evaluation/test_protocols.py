@@ -17,7 +17,7 @@ from deadpan.evaluation.frames import FramesError
 from deadpan.evaluation.protocols import PROTOCOLS, ProtocolError, divide, find, select
 from deadpan.expressions import EXPRESSIONS, check_expressions
 from deadpan.loading.pairing import with_neutral_faces
-from deadpan.preparation.table import FaceTable, alone, subjects_of
+from deadpan.preparation.table import FaceTable, alone, people_in, subjects_of
 from tests.support.face_tables import face_table, sequence
 
 SPLITS = ("train", "test", "validation", "public_test")
@@ -155,6 +155,8 @@ def test_neutral_faces_of_the_same_view_else_of_the_person_else_none() -> None:
         None,
         None,
     ]
+    composites = face_table("kdef", rows, composed_of=("kdef",))
+    assert with_neutral_faces(composites) is composites  # their twins are the photographs that they were made of
     wild = with_neutral_faces(face_table("csv", rows))  # nobody says that these were taken alike
     assert (wild.twin_index < 0).all()
 
@@ -203,13 +205,13 @@ def test_pictures_of_known_people_have_no_random_folds() -> None:
 
 def test_some_training_is_held_out_by_person_and_of_strangers_by_picture() -> None:
     subjects = [f"S{n % 20:02}" for n in range(40)] + [""] * 20
-    names = [f"{n:03}" for n in range(60)]
+    people, names = [(each,) for each in subjects], [(("csv", f"{n:03}"),) for n in range(60)]
     empty = np.zeros(0, np.int64)
-    fold = hold_out(Fold("x", np.arange(58), empty, np.array([58, 59])), subjects, names)
+    fold = hold_out(Fold("x", np.arange(58), empty, np.array([58, 59])), people, names)
     assert fold.validation.tolist() == [0, 10, 20, 30, 40, 50]
     assert len(fold.train) == 52 and fold.test.tolist() == [58, 59]
-    with pytest.raises(FoldError, match="1 people and 0 other pictures are too few"):
-        hold_out(Fold("x", np.array([0, 20]), empty, empty), subjects, names)
+    with pytest.raises(FoldError, match="1 people and 0 other photographs are too few"):
+        hold_out(Fold("x", np.array([0, 20]), empty, empty), people, names)
 
 
 def test_a_part_names_only_its_own_people() -> None:
@@ -218,3 +220,28 @@ def test_a_part_names_only_its_own_people() -> None:
     assert part.subjects == ("ckplus/S09", "ckplus/S10", "ckplus/S11")
     assert subjects_of(part) == [each for each in subjects_of(table) if each >= "ckplus/S09"]
     assert part.path == Path("ckplus.parquet")
+
+
+def composites(*people: tuple[str, str], dataset: str = "csv") -> FaceTable:
+    """Composites of a person of the data set and a donor, as "dataset/subject"."""
+    rows = [
+        {"name": f"c{n}", "subject": own, "donor": donor, "expression": "fear", "neutral": f"{own}.png"}
+        for n, (own, donor) in enumerate(people)
+    ]
+    return face_table(dataset, rows, composed_of=(dataset, "kdef"))
+
+
+def test_a_part_with_composites_names_its_own_people_as_subjects_and_donors_as_people_too() -> None:
+    table = composites(("A", "kdef/A"), ("B", "csv/A"), ("C", ""), ("D", "kdef/"))
+    assert table.people == ["csv/A", "csv/B", "csv/C", "csv/D", "kdef/A"]
+    part = alone(table, np.array([1, 2]))
+    assert part.subjects == ("csv/B", "csv/C") and part.people == ["csv/A", "csv/B", "csv/C"]
+    assert people_in(table) == [("csv/A", "kdef/A"), ("csv/B", "csv/A"), ("csv/C",), ("csv/D", "")]
+
+
+def test_a_fold_without_pictures_of_a_part_is_refused() -> None:
+    table = composites(("A", "csv/B"), ("B", "csv/A"), ("C", "csv/D"), ("D", "csv/C"))  # A and C, B and D
+    with pytest.raises(FoldError, match="a fold of subjects has no train pictures"):
+        divide(find("subjects"), table, 2)
+    with pytest.raises(FoldError, match="at least two; got 0"):
+        divide(find("loso"), table)

@@ -75,8 +75,12 @@ def test_a_run_and_its_export_score_alike(drawn: Path, tmp_path: Path, capsys: p
     assert file["accuracy"] == pytest.approx(run["accuracy"], abs=1 / 32)
     assert file["neutral_l1"] == pytest.approx(run["neutral_l1"], abs=0.004)  # a grey level is 1 / 255
     assert main(["score", str(path), str(drawn), "--json", str(out)]) == 0
-    assert json.loads(out.read_text()) == {drawn.name: {"all": file}}
-    assert f"accuracy {file['accuracy']:.4f}" in capsys.readouterr().out
+    figures = of_file[drawn.name]["all"].figures()
+    assert json.loads(out.read_text()) == {drawn.name: {"all": figures}} and file.items() <= figures.items()
+    printed = capsys.readouterr().out
+    assert f"accuracy {file['accuracy']:.4f}" in printed
+    assert f"calibration error {figures['calibration_error']:.4f}" in printed
+    assert f"gap {figures['groups']['intensity']['gap']:.3f}" in printed
     assert json.loads(card_path.read_text())["parity"] < 1e-3
 
 

@@ -131,8 +131,8 @@ def huge_png(width: int, height: int) -> bytes:
         ("page.html", b"<!DOCTYPE html><html></html>", "not a picture"),
         ("vector.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n", "not a picture"),
         ("large.png", huge_png(30_000, 30_000), "at most 100 million"),
-        ("wide.png", huge_png(12_000, 10_000), "12000 x 10000 pixels, at most 100 million"),
-        ("hollow.png", huge_png(100, 100), "damaged or cut short"),
+        ("wide.png", huge_png(12_000, 10_000), "12000 x 10000 pixels, expected at most 100 million"),
+        ("hollow.png", huge_png(100, 100), "damaged or truncated"),
     ],
 )
 def test_bad_files_are_named_with_the_reason(tmp_path: Path, name: str, content: bytes, reason: str) -> None:

@@ -15,13 +15,13 @@ from deadpan.loading.augmentation import Augmentation, augment, centre_crop, no_
 from tests.support.photos import PHOTOS
 
 GEOMETRY = ("flip", "rotation", "scale", "stretch", "shift")
-LIGHT = ("brightness", "contrast", "gamma", "shade", "blur", "resolution")
+LIGHT = ("brightness", "contrast", "gamma", "shade", "blur", "resolution", "sharpen")
 DAMAGE = ("noise", "blocks", "erase")
 
 
 def only(*names: str) -> Augmentation:
     """The default strengths of the named changes, certain where they are chances, and nothing else."""
-    chances = {"flip": 0.5, "grey": 1.0, "blur": 0.5, "resolution": 0.5, "blocks": 1.0, "erase": 1.0}
+    chances = {"flip": 0.5, "grey": 1.0, "blur": 0.5, "resolution": 0.5, "sharpen": 1.0, "blocks": 1.0, "erase": 1.0}
     return replace(no_augmentation(), **{name: chances.get(name, getattr(Augmentation(), name)) for name in names})
 
 
@@ -150,6 +150,16 @@ def test_low_resolution_keeps_the_mean_and_loses_detail() -> None:
 
     assert (detail(coarse) < detail(plain)).all() and detail(coarse).min() < 0.75 * detail(plain).min()
     assert (coarse.mean((1, 2, 3)) - plain.mean((1, 2, 3))).abs().max() < 0.02
+
+
+def test_sharpening_keeps_the_mean_and_adds_detail_to_picture_and_neutral_face_alike() -> None:
+    image = photograph(16)
+    plain = centre_crop(image, 64)
+    sharp, neutral = changed(image, image, only("sharpen"))
+    assert torch.equal(sharp, neutral)
+    detail = sharp.diff(dim=3).abs().mean((1, 2, 3)) / plain.diff(dim=3).abs().mean((1, 2, 3))
+    assert detail.min() > 1 and detail.max() > 1.3 * detail.min()
+    assert (sharp.mean((1, 2, 3)) - plain.mean((1, 2, 3))).abs().max() < 0.01
 
 
 def test_blocks_leave_the_mean_of_each_block() -> None:

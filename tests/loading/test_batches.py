@@ -15,7 +15,7 @@ import torch
 
 from deadpan.expressions import EXPRESSIONS
 from deadpan.loading.augmentation import Augmentation, no_augmentation
-from deadpan.loading.batches import Batches, ordered, subject_index
+from deadpan.loading.batches import Batches, expected_shares, ordered, subject_index
 from deadpan.method import Batch
 from deadpan.preparation.contents import TableError
 from deadpan.preparation.table import FaceTable, open_data, read_table
@@ -92,7 +92,7 @@ def test_splits_and_expressions(tmp_path: Path) -> None:
     assert open_data(str(path), None, 64).restricted(SIX).names.tolist() == ["2", "4"]
     with pytest.raises(TableError, match="no split 'valid'; it has test, train"):
         open_data(f"{path}@valid", None, 64)
-    with pytest.raises(TableError, match="has no row that is one of disgust, surprise"):
+    with pytest.raises(TableError, match="has no face that shows one of disgust, surprise"):
         read_table(path, ("disgust", "surprise"))
 
 
@@ -128,10 +128,10 @@ def test_errors_of_files(tmp_path: Path) -> None:
         read_table(tmp_path / "bare.parquet", None)
     with pytest.raises(TableError, match="format 3, this deadpan reads 2"):
         read_table(write(tmp_path / "new.parquet", [row(1, "fear")], format=3), None)
-    with pytest.raises(TableError, match="none of the wanted happiness, sadness"):
+    with pytest.raises(TableError, match="expected one of happiness, sadness"):
         two = [row(1, "fear", target=[1.0, 0.0])]
         read_table(write(tmp_path / "two.parquet", two, expressions=["anger", "fear"]), ("happiness", "sadness"))
-    with pytest.raises(TableError, match="picture 0 is damaged, 70 a side"):
+    with pytest.raises(TableError, match="picture 0 is damaged, expected a side of 70"):
         read_table(write(tmp_path / "cut.parquet", [row(1, "fear", image=png(1, False)[:40])]), None)
     with pytest.raises(TableError, match="picture 0 is 48 x 48 pixels"):
         read_table(write(tmp_path / "small.parquet", [row(1, "fear", image=png(1, False, 48))]), None)
@@ -179,6 +179,18 @@ def test_balance(balance: float, share: float, tmp_path: Path) -> None:
     numbers = drawn(loader([table], balance=balance, pictures_per_epoch=2000).epoch(0))
     # with weights frequency ** -balance: .1 against .9, .1 ** .5 against .9 ** .5, and equal
     assert np.mean(np.array(numbers) < 20) == pytest.approx(share, abs=0.005)
+    shares = dict(zip(EXPRESSIONS, expected_shares([table], None, balance), strict=True))
+    assert (shares["fear"], shares["anger"]) == pytest.approx((share, 1 - share))
+
+
+def test_expected_shares_of_several_tables(tmp_path: Path) -> None:
+    tables = [
+        table_of(tmp_path / f"{expression}.parquet", [row(n, expression) for n in range(count)])
+        for expression, count in (("fear", 30), ("anger", 10))
+    ]
+    fear, anger = EXPRESSIONS.index("fear"), EXPRESSIONS.index("anger")
+    assert expected_shares(tables, None, 0.5)[[fear, anger]] == pytest.approx([0.75, 0.25])
+    assert expected_shares(tables, [0.4, 0.6], 0.5)[[fear, anger]] == pytest.approx([0.4, 0.6])
 
 
 def test_ranks_share_an_epoch(tmp_path: Path) -> None:

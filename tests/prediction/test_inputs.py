@@ -15,13 +15,14 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, features
+from PIL import Image, ImageOps, features
 
 from deadpan.errors import DeadpanError
 from deadpan.faces.photographs import PhotographError, read_photograph
-from deadpan.prediction.folders import FolderError, pictures_of
+from deadpan.prediction.containers import FolderError
+from deadpan.prediction.folders import inputs_of
 from deadpan.prediction.panel import draw_panel
-from deadpan.prediction.predictor import Predictor
+from deadpan.prediction.predictor import Predictor, RestFaceError
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,31 @@ def test_a_pil_picture_is_turned_upright_and_laid_on_white(girl: Path) -> None:
     turned.getexif()[0x0112] = 6
     assert np.array_equal(read_photograph(turned), np.asarray(picture))
     assert (read_photograph(Image.new("RGBA", (9, 9), (0, 0, 0, 0))) == 255).all()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("subsampling", [0, 2])
+@pytest.mark.parametrize("turn", [1, 6])
+def test_a_jpeg_file_gives_the_pixels_that_pillow_decodes(
+    portrait: Path, mode: str, progressive: bool, subsampling: int, turn: int
+) -> None:
+    file = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    picture = Image.open(portrait).convert(mode).resize((333, 217))
+    picture.save(
+        file, "JPEG", progressive=progressive, exif=exif, **({} if mode == "L" else {"subsampling": subsampling})
+    )
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(file)).convert("RGB"))
+    assert np.array_equal(read_photograph(file.getvalue()), expected)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.99])
+def test_a_truncated_jpeg_file_is_refused(portrait: Path, share: float) -> None:
+    content = portrait.read_bytes()
+    with pytest.raises(PhotographError, match=r"the given bytes: .*runcated"):
+        read_photograph(content[: int(share * len(content))])
 
 
 def test_predict_predict_crop_and_rest_face_take_every_form(comparing_model_file: Path, portrait: Path) -> None:
@@ -88,7 +114,7 @@ def test_a_list_gives_a_list_for_each_photograph(predictor: Predictor, girl: Pat
         (np.zeros((30, 40), np.uint8), r"\(30, 40\) uint8", "grey picture in three channels"),
         (np.zeros((30, 40, 1), np.uint8), r"\(30, 40, 1\)", "grey picture in three channels"),
         (np.zeros((30, 40, 3), np.float32), "float32", r"\(photograph \* 255\)"),
-        (np.zeros((30, 40, 3), np.uint16), "uint16", "whole numbers of 0 to 255"),
+        (np.zeros((30, 40, 3), np.uint16), "uint16", "whole numbers from 0 to 255"),
         (np.zeros((30, 40, 4), np.uint8), r"\(30, 40, 4\)", r"photograph\[\.\.\., :3\]"),
         (np.zeros((3, 30, 40), np.uint8), r"\(3, 30, 40\)", r"transpose\(1, 2, 0\)"),
         (np.zeros((2, 30, 40, 3), np.uint8), r"\(2, 30, 40, 3\)", r"list\(photographs\)"),
@@ -130,7 +156,7 @@ def test_what_is_no_photograph_is_refused(predictor: Predictor, girl: Path, tmp_
         predictor.predict(io.BytesIO(b"no picture"))
     short = tmp_path / "short.png"
     short.write_bytes(girl.read_bytes()[:9000])
-    with Image.open(short) as picture, pytest.raises(PhotographError, match="the given picture: damaged or cut short"):
+    with Image.open(short) as picture, pytest.raises(PhotographError, match="the given picture: damaged or truncated"):
         predictor.predict(picture)
 
 
@@ -164,9 +190,13 @@ def album(tmp_path: Path, girl: Path) -> Path:
     return folder
 
 
+def pictures(places: Any) -> list[str]:
+    return [each.name for each in inputs_of(places)]
+
+
 def test_pictures_of_folders_patterns_and_files(album: Path) -> None:
     def names(places: Any) -> list[str]:
-        return [str(Path(path).relative_to(album)) for path in pictures_of(places)]
+        return [str(Path(path).relative_to(album)) for path in pictures(places)]
 
     assert names(album) == names([str(album)]) == ["10.png", "9.png", "a.png", "b.PNG"]
     assert names(f"{album}/[ab].*") == ["a.png", "b.PNG"]
@@ -179,10 +209,10 @@ def test_pictures_of_folders_patterns_and_files(album: Path) -> None:
 def test_a_folder_without_pictures_is_an_error(tmp_path: Path, predictor: Predictor) -> None:
     (tmp_path / "inner").mkdir()
     (tmp_path / "notes.txt").write_text("no picture")
-    with pytest.raises(FolderError, match=rf"{tmp_path}: no picture in it.*{tmp_path}/\*\*/\*"):
+    with pytest.raises(FolderError, match=rf"{tmp_path}: no picture found.*{tmp_path}/\*\*/\*"):
         predictor.predict_folder(tmp_path)
-    with pytest.raises(FolderError, match="no picture in it"):
-        pictures_of(f"{tmp_path}/*.jpg")
+    with pytest.raises(FolderError, match="no picture found"):
+        pictures(f"{tmp_path}/*.jpg")
 
 
 def test_predict_folder_and_predict_files(predictor: Predictor, album: Path, girl: Path) -> None:
@@ -207,7 +237,7 @@ def test_heic_is_read_upright_or_names_its_package(girl: Path, tmp_path: Path) -
     pixels = read_photograph(path)
     assert pixels.shape == np.asarray(picture).shape
     assert np.abs(pixels.astype(int) - np.asarray(picture)).mean() < 4
-    assert pictures_of(tmp_path) == [str(path)]
+    assert pictures(tmp_path) == [str(path)]
     code = (
         "import sys; sys.modules['pillow_heif'] = None\n"
         "from deadpan.faces.photographs import read_photograph\n"
@@ -297,3 +327,36 @@ def test_a_predictor_works_after_a_fork(model_file: Path, portrait: Path, thread
     environment = {**os.environ, "ORT_DISABLE_TELEMETRY": "1"}
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
     assert done.returncode == 0, done.stderr
+
+
+def test_faces_of_several_photographs_in_one_run(model_file: Path, girl: Path, portrait: Path) -> None:
+    predictor = Predictor(model_file)
+    photographs = [read_photograph(girl), np.zeros((50, 60, 3), np.uint8), read_photograph(portrait)]
+    found = [(pixels, predictor.detector(pixels)) for pixels in photographs]
+    first, none, last = predictor.read(found)
+    assert none == [] and predictor.read([]) == [] and predictor.read(found[1:2]) == [[]]
+    for together, alone in ((first, predictor.predict(girl)), (last, predictor.predict(portrait))):
+        assert [face.box for face in together] == [face.box for face in alone]
+        assert together[0].probabilities == pytest.approx(alone[0].probabilities, abs=1e-5)
+        assert (together[0].aligned == alone[0].aligned).all()
+
+
+def test_a_predictor_for_one_person_shares_the_model(
+    comparing_model_file: Path, model_file: Path, girl: Path, portrait: Path
+) -> None:
+    predictor = Predictor(comparing_model_file)
+    before = predictor.predict(portrait)[0].probabilities
+    resting = predictor.with_rest_face(girl)
+    assert resting._here() is predictor._here()
+    expected = Predictor(comparing_model_file, rest_face=girl).predict(portrait)[0]
+    assert resting.predict(portrait)[0].as_json() == expected.as_json()
+    assert predictor.predict(portrait)[0].probabilities == before != expected.probabilities
+    with pytest.raises(RestFaceError, match="cannot use a rest face"):
+        Predictor(model_file).with_rest_face(girl)
+
+
+def test_the_largest_photograph_can_be_set(girl: Path) -> None:
+    assert read_photograph(girl, max_pixels=275 * 360).shape == (360, 275, 3)
+    for source in (girl, girl.read_bytes(), Image.open(girl)):
+        with pytest.raises(PhotographError, match="275 x 360 pixels, expected at most 0 million"):
+            read_photograph(source, max_pixels=275 * 360 - 1)

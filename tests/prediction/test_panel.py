@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import cv2
@@ -82,3 +83,13 @@ def test_what_the_model_can_show_stands_beside_the_bars(comparing_model_file: Pa
     assert holds(drawn, cv2.resize(other, (TILE, TILE), interpolation=cv2.INTER_CUBIC))
     words = drawn[:, -NOTES:]
     assert count(words, PAPER) < words.shape[0] * words.shape[1]
+
+
+def test_the_mesh_is_drawn_on_request(model_file: Path, portrait: Path) -> None:
+    faces = Predictor(model_file).predict(portrait)
+    plain, drawn = draw_panel(portrait, faces), draw_panel(portrait, faces, mesh=True)
+    assert plain.shape == drawn.shape
+    changed = (plain != drawn).any(2)
+    assert 468 < changed.sum() < 0.1 * changed.size
+    without = [dataclasses.replace(face, mesh=None) for face in faces]
+    assert np.array_equal(draw_panel(portrait, without, mesh=True), plain)

@@ -50,6 +50,23 @@ def test_one_face(predictor: Predictor, girl: Path) -> None:
     assert face.residue == pytest.approx(difference.mean(), abs=1e-6)
 
 
+def test_an_equal_prior_divides_by_the_shares_in_the_training_pictures(tmp_path: Path, girl: Path) -> None:
+    shares = dict(zip(EXPRESSIONS, (0.4, 0.1, 0.001, 0.05, 0.05, 0.3, 0.049, 0.05), strict=True))
+    model = tiny_model(tmp_path / "tiny.onnx", description={"prior": shares})
+    (trained,), (equal,) = Predictor(model).predict(girl), Predictor(model, prior="equal").predict(girl)
+    divided = {name: trained.probabilities[name] / max(share, 0.005) for name, share in shares.items()}
+    total = sum(divided.values())
+    assert equal.probabilities == pytest.approx({name: value / total for name, value in divided.items()})
+    assert equal.expression == max(divided, key=lambda name: divided[name])
+
+
+def test_priors_that_cannot_be_taken(model_file: Path) -> None:
+    with pytest.raises(ModelError, match="tiny does not say how frequent each expression was in its training"):
+        Predictor(model_file, prior="equal")
+    with pytest.raises(ValueError, match="prior must be trained or equal, got 'flat'"):
+        Predictor(model_file, prior="flat")  # type: ignore[arg-type]
+
+
 def test_the_network_gets_what_training_gave_it(predictor: Predictor, model_file: Path, girl: Path) -> None:
     pixels = read_photograph(girl)
     (found,) = make_detector()(pixels)
@@ -74,9 +91,9 @@ def test_several_faces_are_one_batch(predictor: Predictor, crowd: np.ndarray, mo
     calls: list[int] = []
     run = predictor._run
 
-    def counted(aligned: RGB) -> Recognition:
+    def counted(aligned: RGB, neutral: bool) -> Recognition:
         calls.append(len(aligned))
-        return run(aligned)
+        return run(aligned, neutral)
 
     monkeypatch.setattr(predictor, "_run", counted)
     found = predictor.predict(crowd)
@@ -152,7 +169,7 @@ def test_files_report_and_skip(predictor: Predictor, girl: Path, tmp_path: Path)
     assert [result.path for result in results] == [str(path) for path in paths]
     assert [len(result.faces) for result in results] == [0, 1, 0, 0, 0]
     assert [result.error is None for result in results] == [False, True, False, True, False]
-    assert "cut short" in str(results[0].error) and "bad.jpg" not in str(results[0].error)
+    assert "truncated" in str(results[0].error) and "bad.jpg" not in str(results[0].error)
     assert (results[1].width, results[1].height) == (275, 360)
     with pytest.raises(PhotographError):
         predictor.predict(tmp_path / "absent.png")
@@ -296,7 +313,7 @@ def test_a_rest_face_takes_the_place_of_the_generated_one(comparing_model_file: 
 def test_a_rest_face_that_cannot_be_used_is_refused(
     comparing_model_file: Path, model_file: Path, girl: Path, crowd: np.ndarray, tmp_path: Path
 ) -> None:
-    with pytest.raises(RestFaceError, match="the model tiny takes no rest face: it does not compare"):
+    with pytest.raises(RestFaceError, match="the model tiny cannot use a rest face: it does not compare"):
         Predictor(model_file, rest_face=girl)
     with pytest.raises(RestFaceError, match="must be a photograph of one person; found 12 faces"):
         Predictor(comparing_model_file, rest_face=crowd)

@@ -16,15 +16,15 @@ from deadpan.prediction.predictor import Predictor
 MODELS = sorted(released())
 
 
-def test_derl_and_the_plain_network_are_released() -> None:
-    assert {"cnn", "derl"} <= set(MODELS)
+def test_the_default_and_the_models_of_papers_are_released() -> None:
+    assert {"cnn", "default", "derl", "dgcn", "small"} <= set(MODELS)
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_is_whole_and_says_what_it_learnt_from(name: str) -> None:
     facts = card(name)
     assert is_intact(name)
-    assert facts["recipe"].startswith(f"deadpan train {facts['method']} --data")
+    assert f"deadpan train {facts['method']} --data" in facts["recipe"]
     assert {each["dataset"] for each in facts["data"]} <= set(DATASETS)
     assert all(each["terms"] for each in facts["data"])
     assert facts["metrics"]
@@ -44,7 +44,7 @@ def test_every_model_reads_open_smiles_and_a_face_at_rest(name: str, photos: lis
 
 @pytest.mark.parametrize("turn", [1, 2, 3])
 def test_a_turned_photograph_is_answered_like_the_upright_one(photos: list[Path], turn: int) -> None:
-    predictor = Predictor("derl")
+    predictor = Predictor()
     for path in (
         each for each in photos if each.stem in ("girl_happiness", "duchenne_man_neutral", "london_006_neutral")
     ):
@@ -58,7 +58,7 @@ def test_a_turned_photograph_is_answered_like_the_upright_one(photos: list[Path]
 
 
 def test_derl_leaves_less_residue_on_a_face_at_rest_than_on_a_smile(photos: list[Path]) -> None:
-    predictor = Predictor("derl")
+    predictor = Predictor()
     smile, rest = ("happiness", "neutral")
     found = {path.stem: predictor.predict(path)[0].residue for path in photos if path.stem.startswith("london")}
     people = {stem.split("_")[1] for stem in found}
@@ -77,3 +77,14 @@ def test_mild_smiles_are_seen_better_against_the_persons_own_face_at_rest(photos
         right["alone"] += alone.predict(smile)[0].expression == "happiness"
         right["against"] += against.predict(smile)[0].expression == "happiness"
     assert right["against"] == len(people) > right["alone"]
+
+
+def test_the_neutral_face_of_a_grey_photograph_is_grey(photos: list[Path]) -> None:
+    (smile,) = (path for path in photos if path.stem == "london_107_happiness")
+    pixels = read_photograph(smile)
+    grey = np.repeat(pixels[..., 1:2], 3, axis=2)
+    for photograph, is_grey in ((grey, True), (pixels, False)):
+        (face,) = Predictor().predict(photograph)
+        assert face.neutral is not None
+        assert (np.ptp(face.neutral, axis=2) == 0).all() == is_grey
+        assert not np.array_equal(face.neutral, face.aligned)

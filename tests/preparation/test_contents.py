@@ -55,6 +55,7 @@ def test_targets_that_are_no_label_distributions(values: list[Any], complaint: s
     ("column", "values", "complaint"),
     [
         ("subject", [1, 2, 3], "column subject must hold text, it holds int64"),
+        ("donor", ["", "006", None], "column donor must hold DATASET/SUBJECT, it holds '006'"),
         ("frame", ["a", "b", "c"], "column frame must hold whole numbers, it holds string"),
         ("image", ["a", "b", "c"], "column image must hold bytes, it holds string"),
         ("image", [None] * 3, "picture 0 is damaged"),
@@ -81,6 +82,19 @@ def test_other_widths_and_empty_cells_are_read(tmp_path: Path) -> None:
     ]
 
 
+def test_files_of_photographs_without_the_column_of_donors_are_read(tmp_path: Path) -> None:
+    path = write(tmp_path / "old.parquet", [row(n, "happiness", subject=f"{n}") for n in range(3)])
+    pq.write_table(pq.read_table(path).drop_columns("donor"), path)
+    table = read_table(path)
+    assert table.donors.tolist() == ["", "", ""] and table.sources == ("old",)
+    assert table.people == ["old/0", "old/1", "old/2"]
+    composed = write(tmp_path / "composed.parquet", [row(0, "happiness")], composed={"of": ["kdef/faces.parquet"]})
+    assert read_table(composed).sources == ("kdef",)
+    pq.write_table(pq.read_table(composed).drop_columns("donor"), composed)
+    with pytest.raises(TableError, match="without the donors of their expressions: compose them again"):
+        read_table(composed)
+
+
 @pytest.mark.parametrize(
     "about",
     [
@@ -89,6 +103,9 @@ def test_other_widths_and_empty_cells_are_read(tmp_path: Path) -> None:
         {"margin_size": None},
         {"dataset": 3},
         {"alignment": "eyes"},
+        {"composed": {"of": "kdef/faces.parquet", "pairs": 3}},
+        {"composed": {"of": [3]}},
+        {"composed": []},
     ],
 )
 def test_damaged_metadata(about: dict[str, Any], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Drawn people laid out as CK+'s owner distributes it: onset to apex frames, an emotion file and landmarks for each."""
+"""Synthetic people in the folders of CK+: frames from onset to apex, an emotion file and landmarks per sequence."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from deadpan.synthetic.synthesize import SynthesisConfig, synthesize
 
 
 def write_ckplus_tree(root: Path, people: int, frames: int = 4, size: int = 72) -> Path:
-    """Draw people with one sequence of each of CK+'s seven emotions into the tree at ROOT/ckplus."""
+    """Render people with one sequence of each of CK+'s seven emotions into ROOT/ckplus."""
     synthesize(
         root / "drawn", SynthesisConfig(people=people, pictures=8, size=size, sequences=frames, seed=7, workers=1)
     )

@@ -1,4 +1,4 @@
-"""Miniatures of the trees that data sets are handed out as, and what their readers make of them."""
+"""Writes miniatures of data sets' folders, and helps to check the samples that readers return."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def touch(root: Path, *places: str, text: str = "") -> None:
 
 
 def put(root: Path, *names: str) -> None:
-    """Write a small real picture under each name, in the format of its suffix, and litter beside it."""
+    """Write a small picture under each name, in the format of its suffix, and files of operating systems beside it."""
     for name in names:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -47,13 +47,13 @@ def write_video(path: Path, count: int, size: tuple[int, int] = (32, 32)) -> Non
 
 
 def frame_shown(sample: Sample) -> int:
-    """The number of the frame that is really decoded, from its grey value."""
+    """The number of the frame that is decoded, computed from its grey value."""
     assert isinstance(sample.picture, VideoFrame)
     return round(float(read_frame(sample.picture.path, sample.picture.index).mean()) / 10)
 
 
 def expression_of(sample: Sample, expressions: Sequence[str]) -> str:
-    """The one expression of a sample whose target is certain."""
+    """The expression of a sample with a one-hot target."""
     assert sum(sample.target) == 1 and len(sample.target) == len(expressions)
     return expressions[int(np.argmax(sample.target))]
 

@@ -1,4 +1,4 @@
-"""Tables of faces in memory, as if they had been prepared: what is not said of a row is unknown."""
+"""Builds tables of prepared faces in memory; facts that a row does not give are unknown."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from deadpan.faces.landmarks import POINTS
 from deadpan.preparation.table import FaceTable
 
 
-def face_table(dataset: str, rows: Sequence[dict[str, Any]], side: int = 2) -> FaceTable:
-    """A row has some of name, expression, subject, sequence, frame, split, and attributes; pixels hold its number."""
-    known = ("name", "expression", "subject", "sequence", "frame", "split")
+def face_table(
+    dataset: str, rows: Sequence[dict[str, Any]], side: int = 2, composed_of: tuple[str, ...] = ()
+) -> FaceTable:
+    """Build a table from rows with any of the `known` entries and attributes; all pixels have the row's number."""
+    known = ("name", "expression", "subject", "donor", "sequence", "frame", "split")
     count = len(rows)
     people = [f"{dataset}/{row['subject']}" if row.get("subject") else "" for row in rows]
     subjects = tuple(sorted(set(people) - {""}))
@@ -33,12 +35,14 @@ def face_table(dataset: str, rows: Sequence[dict[str, Any]], side: int = 2) -> F
         target=np.eye(8, dtype=np.float32)[[EXPRESSIONS.index(row["expression"]) for row in rows]].reshape(-1, 8),
         subjects=subjects,
         subject=np.array([subjects.index(each) if each else -1 for each in people], np.int64),
+        donors=np.array([row.get("donor", "") for row in rows], np.str_),
         sequence=np.array([row.get("sequence", "") for row in rows], np.str_),
         frame=np.array([row.get("frame", -1) for row in rows], np.int64),
         split=np.array([row.get("split", "") for row in rows], np.str_),
         landmarks=np.full((count, POINTS, 2), np.nan, np.float16),
         twin_landmarks=np.full((count, POINTS, 2), np.nan, np.float16),
         attributes=tuple({key: value for key, value in row.items() if key not in known} for row in rows),
+        composed_of=composed_of,
     )
 
 

@@ -1,4 +1,4 @@
-"""A comparison to report on: measured as ever, but of random answers; robustness, curves and judge are made up."""
+"""A comparison for tests of the report: computed from random answers, with invented robustness, curves and judge."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from deadpan.evaluation.robustness import DEGRADATIONS
 from deadpan.expressions import EXPRESSIONS
 
 NASTY = "derl_<b>&{x}"
-"""A name that means something in HTML, in Markdown and in LaTeX."""
+"""A name with special characters of HTML, Markdown and LaTeX."""
 
 
 def random_answers(
     count: int = 160, persons: int = 10, *, skill: float = 0.8, generates: bool = True, seed: int = 0, side: int = 16
 ) -> Answers:
-    """Answers over all expressions of which about `skill` are right; faces are coloured squares with a mouth."""
+    """Answers over all expressions, a share of about `skill` of them right; faces are coloured squares with a mouth."""
     draw = np.random.default_rng(seed)
     truth = np.arange(count) % len(EXPRESSIONS)
     person = np.arange(count) * persons // count
@@ -104,6 +104,6 @@ def compared(*runs: Evaluated) -> Comparison:
 
 @cache
 def fake_comparison() -> Comparison:
-    """A method with a generator, whose name needs escaping, beside one without."""
+    """Compare a method with a generator, whose name needs escaping, with one without."""
     one = evaluated(NASTY, random_answers(skill=0.85))
     return compared(one, evaluated("cnn", random_answers(skill=0.7, seed=1, generates=False)))

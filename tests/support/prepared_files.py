@@ -1,4 +1,4 @@
-"""Prepared files of pictures that hold one value."""
+"""Writes prepared files whose pictures have a single value."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ def row(number: int, expression: str | dict[str, float], **more: Any) -> dict[st
         "twin": png(200 + number, colour) if twin else None,
         "target": [shares.get(name, 0.0) for name in EXPRESSIONS],
         "subject": "",
+        "donor": "",
         "sequence": "",
         "frame": -1,
         "split": "",

@@ -1,4 +1,4 @@
-"""A tiny ONNX model of deadpan's form: random weights, and a blurred face in the place of the neutral one."""
+"""Writes tiny ONNX models in deadpan's format: random weights, and a blurred face instead of a neutral one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from deadpan.expressions import EXPRESSIONS
 def tiny_model(
     path: Path, *, size: int = 64, generates: bool = True, description: dict[str, Any] | str | None = None
 ) -> Path:
-    """Write the model to `path`; `description` replaces parts of its deadpan metadata, or all of it as text."""
+    """Write the model to `path`; `description` replaces parts of its deadpan metadata or, as text, all of it."""
     count = len(EXPRESSIONS)
     weights = np.random.default_rng(0).normal(0, 0.5, (3 * 64, count)).astype(np.float32)
     cell = [size // 8, size // 8]
@@ -108,12 +108,12 @@ def comparing_model(path: Path, *, size: int = 64) -> Path:
 
 
 def yunet_like(path: Path, side: int = 320) -> Path:
-    """Write a network with YuNet's twelve outputs that always sees one face, for pictures of `side` pixels.
+    """Write a network with YuNet's twelve outputs that always detects one face, for pictures of `side` pixels.
 
     The face: left 130, top 140, 60 wide, 80 high, landmarks at 150/170, 170/170, 160/180, 150/200, 170/200.
     """
     cells = {stride: (side // stride) ** 2 for stride in (8, 16, 32)}
-    column, row, stride = 20, 22, 8  # the cell that answers
+    column, row, stride = 20, 22, 8  # the cell that detects the face
     cell = row * (side // stride) + column
     outputs: dict[str, np.ndarray[Any, np.dtype[np.float32]]] = {}
     for kind, width in (("cls", 1), ("obj", 1), ("bbox", 4), ("kps", 10)):

@@ -12,22 +12,27 @@ import time
 from pathlib import Path
 from unittest.mock import Mock
 
+import onnx
 import pytest
 import torch
 
 from deadpan.cli.main import main
+from deadpan.datasets import DATASETS
 from deadpan.files import OutputError
 from deadpan.loading.augmentation import Augmentation
 from deadpan.methods import METHODS
 from deadpan.methods.schedules import cosine, one_cycle
+from deadpan.models import card
 from deadpan.prediction.predictor import Predictor
 from deadpan.release.export import export
 from deadpan.training import loop
-from deadpan.training.checkpoint import load_method, read_tensors
+from deadpan.training.checkpoint import CheckpointError, build, load_method, read_tensors
 from deadpan.training.config import TrainingConfig
 from deadpan.training.loop import stage_weights
 from deadpan.training.run_folder import forget_after
+from deadpan.training.start import begin_from
 from deadpan.training.train import train
+from tests.support.prepared_files import row, write
 
 TINY = TrainingConfig(batch_size=8, threads=1, sheet_every=1, precision="32-true", pictures_per_epoch=24)
 NAMES = list(METHODS)
@@ -100,7 +105,7 @@ def test_the_best_epoch_is_kept_also_by_a_stopped_run(
 
 
 def test_the_best_epoch_needs_validation_data(drawn: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="the best epoch is the best on a validation file"):
+    with pytest.raises(ValueError, match="keeping the best epoch needs a validation file"):
         train("cnn", tiny("cnn"), [str(drawn)], tmp_path / "run", dataclasses.replace(TINY, keep="best"))
 
 
@@ -176,7 +181,7 @@ def test_a_start_that_failed_does_not_block_its_folder(
 
 
 def test_a_run_that_is_not_there_cannot_go_on(drawn: Path, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"there is no run in .* to go on with"):
+    with pytest.raises(OutputError, match=r"there is no run in .* to continue"):
         train("cnn", tiny("cnn"), [str(drawn)], tmp_path / "run", TINY, resume=True)
     assert not (tmp_path / "run").exists()
 
@@ -187,8 +192,8 @@ def test_a_run_that_is_not_there_cannot_go_on(drawn: Path, tmp_path: Path) -> No
         ("config.json", '{"compilerOptions": {}}', "was not written by this command"),
         ("config.json", "[]", "was not written by this command"),
         ("config.json", "no JSON", "was not written by this command"),
-        ("log.jsonl", "mine\n", "holds log.jsonl, but no config.json"),
-        ("model.safetensors", "mine", "holds model.safetensors, but no config.json"),
+        ("log.jsonl", "mine\n", "holds log.jsonl but no config.json"),
+        ("model.safetensors", "mine", "holds model.safetensors but no config.json"),
     ],
 )
 @pytest.mark.parametrize("resume", [False, True])
@@ -225,6 +230,73 @@ def test_a_run_begins_from_another_and_leaves_stages_of_no_epochs(drawn: Path, t
     other = METHODS["derl"].Config(width=0.25)
     with pytest.raises(ValueError, match="use the same method, width and image size"):
         train("derl", other, [str(drawn)], tmp_path / "other", TINY, start=tmp_path / "generator")
+
+
+def test_a_run_begins_from_an_exported_model(drawn: Path, tmp_path: Path) -> None:
+    config = METHODS["deadpan"].Config(width=0.2, epochs=1)
+    train("deadpan", config, [str(drawn)], tmp_path / "run", TINY)
+    network, _ = export(tmp_path / "run", tmp_path / "model.onnx")
+    before = load_method(tmp_path / "run")[0]
+    after = build("deadpan", dataclasses.asdict(config), before.expressions)
+    begin_from(after, network)
+    for key, value in before.state_dict().items():
+        if value.is_floating_point():
+            assert torch.allclose(after.state_dict()[key], value, rtol=1e-3, atol=1e-6), key  # 16 bits
+    train("deadpan", config, [str(drawn)], tmp_path / "heir", TINY, start=network)
+    _, facts = load_method(tmp_path / "heir")
+    assert facts["command"].count("deadpan train deadpan") == 2
+    assert "--start model.onnx" in facts["command"]
+    assert facts["subjects"] == ["synthetic/makehuman-0-00000", "synthetic/makehuman-0-00001"]
+    (tmp_path / "foreign.onnx").write_bytes(b"no network")
+    with pytest.raises(CheckpointError, match=r"foreign\.onnx cannot be read as a model"):
+        begin_from(after, tmp_path / "foreign.onnx")
+    model = onnx.load(network)
+    kept = [each for each in model.graph.initializer if "network.trunk.stem" not in each.name]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(kept)
+    (tmp_path / "part.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(CheckpointError, match=r"does not hold network\.trunk\.stem\.weight; export the run again"):
+        begin_from(after, tmp_path / "part.onnx")
+
+
+def test_a_run_begins_from_a_released_model_by_its_name(drawn: Path, tmp_path: Path) -> None:
+    config = METHODS["deadpan"].Config(**{**card("default")["config"], "epochs": 1})
+    train("deadpan", config, [str(drawn)], tmp_path / "run", TINY, start="default")
+    _, facts = load_method(tmp_path / "run")
+    assert facts["command"].startswith(card("default")["recipe"])
+    assert set(card("default")["subjects"]) < set(facts["subjects"])
+    assert facts["recipe"]["start"] == "default" and "--start default " in facts["command"]
+    plain = METHODS["cnn"].Config(**{**card("cnn")["config"], "image_size": 64})
+    for start, message in (("cnn", "its card has no subjects"), ("defualt", "no run or model defualt.*default")):
+        with pytest.raises(CheckpointError, match=message):
+            train("cnn", plain, [str(drawn)], tmp_path / "other", TINY, start=start)
+    assert not (tmp_path / "other").exists()
+    with pytest.raises(CheckpointError, match=r"expressions neutral, anger, .*, this training has neutral, fear"):
+        words = ["neutral", "fear"]
+        train("deadpan", config, [str(drawn)], tmp_path / "other", TINY, start="default", expressions=words)
+
+
+def test_the_terms_of_every_file_of_a_composite_reach_run_heir_and_card(tmp_path: Path) -> None:
+    made = [row(n, "fear", twin=True, subject="A", donor=donor) for n, donor in enumerate(["kdef/A", "kdef/B", ""])]
+    sources = ["csv/own.parquet", "kdef/donors.parquet", "ferplus/more.parquet"]
+    pairs = write(tmp_path / "pairs.parquet", made, dataset="csv", composed={"of": sources})
+    plain = write(tmp_path / "plain.parquet", [row(n, "fear", subject="Q") for n in range(2)], dataset="csv")
+    config = METHODS["cnn"].Config(image_size=64, width=0.125, epochs=1)
+    train("cnn", config, [str(pairs), str(plain)], tmp_path / "run", TINY)
+    terms = {name: DATASETS[name].facts.terms for name in ("csv", "kdef", "ferplus")}
+    expected = [
+        {"dataset": "csv", "file": "pairs.parquet", "pictures": 3, "people": 1, "terms": terms["csv"]},
+        {"dataset": "kdef", "file": "pairs.parquet", "pictures": 2, "people": 2, "terms": terms["kdef"]},
+        {"dataset": "ferplus", "file": "pairs.parquet", "pictures": 0, "people": None, "terms": terms["ferplus"]},
+        {"dataset": "csv", "file": "plain.parquet", "pictures": 2, "people": 1, "terms": terms["csv"]},
+    ]
+    _, facts = load_method(tmp_path / "run")
+    assert facts["data"] == expected and facts["subjects"] == ["csv/A", "csv/Q", "kdef/A", "kdef/B"]
+    assert json.loads(export(tmp_path / "run", flip=False)[1].read_text())["data"] == expected
+    namesake = write(tmp_path / "other" / "pairs.parquet", made[2:], dataset="csv")
+    train("cnn", config, [str(namesake)], tmp_path / "heir", TINY, start=tmp_path / "run")
+    _, facts = load_method(tmp_path / "heir")
+    assert {(each["dataset"], each["terms"]) for each in facts["data"]} == set(terms.items())
 
 
 def test_a_loss_that_is_no_number_stops_the_run(drawn: Path, tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-from deadpan.comparison.reliability import BINS, reliability
 from deadpan.metrics.classification import Classification
+from deadpan.metrics.reliability import BINS, reliability
 
 
 def answered(probabilities: list[list[float]], truth: list[int]) -> Classification:
