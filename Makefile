@@ -14,7 +14,7 @@ help: ## list the targets
 
 .venv/dev: pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet -e '.[cpu,train,ray,docs,dev]'
+	$(BIN)/pip install --quiet -e '.[cpu,train,ray,serve,docs,dev]'
 	touch $@ .venv/light .venv/docs
 
 .venv/docs: pyproject.toml
