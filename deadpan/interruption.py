@@ -6,7 +6,9 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing.context import SpawnContext, SpawnProcess
 from types import FrameType
 
 from deadpan.printable import printable
@@ -44,9 +46,35 @@ def ending_in_order() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
-def ignore_ctrl_c() -> None:
-    """Ignore Ctrl-C in a worker: a terminal sends it to every process, and the parent process ends its workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def worker_pool(workers: int, begin: Callable[[], object] | None = None) -> ProcessPoolExecutor:
+    """Return a pool of processes that Ctrl-C does not reach; each calls `begin` first.
+
+    A terminal sends Ctrl-C to every process, but only the parent should act on it: it ends its workers. They are
+    spawned, not forked: that works the same on Linux, macOS and Windows, and is safe in a process that runs threads.
+    """
+    return ProcessPoolExecutor(workers, _Workers(), initializer=begin)
+
+
+class _Worker(SpawnProcess):
+    """A spawned process that ignores Ctrl-C, on Linux and macOS from its start, so that it can import in peace."""
+
+    def start(self) -> None:
+        if not hasattr(signal, "pthread_sigmask"):  # Windows
+            super().start()
+            return
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # the new process inherits it
+        try:
+            super().start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    def run(self) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        super().run()
+
+
+class _Workers(SpawnContext):
+    Process = _Worker
 
 
 @contextmanager

@@ -11,11 +11,13 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event
 from typing import Any
+
+from deadpan.interruption import worker_pool
 
 Work = Callable[[int], None]
 
@@ -23,9 +25,6 @@ ATTEMPTS = 2
 
 POLL = 0.2
 """Seconds after which a thread that waits for a cluster looks whether it should stop."""
-
-IGNORE_CTRL_C = (signal.SIGINT, signal.SIG_IGN)
-"""Arguments of signal.signal for workers: a terminal sends Ctrl-C to every process, and the parent ends its workers."""
 
 
 class Stopped(Exception):
@@ -141,8 +140,7 @@ def _threads(
 
 def _in_process(work: Work, index: int) -> None:
     """Run one fold in its own spawned process, so that a killed fold does not stop the others."""
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=spawn, initializer=signal.signal, initargs=IGNORE_CTRL_C) as pool:
+    with worker_pool(1) as pool:
         pool.submit(work, index).result()
 
 

@@ -15,8 +15,8 @@ PACKAGE = Path(deadpan.__file__).parent
 
 LAYERS = (
     ("version", "expressions", "errors", "pixels", "printable", "onnx_runtime"),
-    ("arrow", "files", "interruption", "jobs", "settings"),
-    ("outputs",),
+    ("arrow", "files", "interruption", "settings"),
+    ("jobs", "outputs"),
     ("faces", "models", "synthetic", "method"),
     ("video",),
     ("prediction", "datasets", "methods"),
@@ -33,7 +33,7 @@ LAYERS = (
 
 LIGHT = (
     *("version", "expressions", "errors", "pixels", "printable", "onnx_runtime"),
-    *("arrow", "files", "interruption", "jobs", "settings", "outputs"),
+    *("arrow", "files", "interruption", "settings", "jobs", "outputs"),
     *("faces", "models", "video", "prediction", "datasets", "server"),
 )
 HEAVY = ("torch", "lightning_fabric", "kornia", "sklearn", "scipy", "pyarrow", "onnx", "matplotlib", "numba", "ray")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from itertools import chain, islice
 from typing import TypeVar
 
@@ -14,7 +13,7 @@ import cv2
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from deadpan.interruption import ignore_ctrl_c
+from deadpan.interruption import worker_pool
 
 Chunk = TypeVar("Chunk")
 
@@ -33,8 +32,7 @@ def in_turn(work: Callable[[Chunk], Result], chunks: Iterable[Chunk], workers: i
         finally:
             cv2.setNumThreads(threads)
         return
-    # spawn, not fork: the same on Linux, macOS and Windows, and safe in a process that already runs threads
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_begin_worker)
+    pool = worker_pool(workers, _begin_worker)
     pending: deque[Future[Result]] = deque()
     try:
         for chunk in rest:
@@ -48,7 +46,6 @@ def in_turn(work: Callable[[Chunk], Result], chunks: Iterable[Chunk], workers: i
 
 
 def _begin_worker() -> None:
-    ignore_ctrl_c()
     cv2.setNumThreads(1)  # the processes share the cores; threads inside them would only compete
     warnings.filterwarnings("ignore", module=r"PIL\.")  # about odd metadata and very large pictures
 

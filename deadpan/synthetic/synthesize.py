@@ -7,11 +7,9 @@ faces would return. The settings and the seed determine every picture.
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -24,7 +22,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from deadpan.expressions import EXPRESSIONS
-from deadpan.interruption import ignore_ctrl_c
+from deadpan.interruption import worker_pool
 from deadpan.jobs import cores
 from deadpan.settings import COUNT, NOT_NEGATIVE, Range, SettingError, check_ranges
 from deadpan.synthetic.expression import (
@@ -142,16 +140,10 @@ def _draw_all(people: list[int], out: Path, config: SynthesisConfig) -> Iterator
     if workers <= 1:
         yield from map(draw, people)
         return
-    spawn = multiprocessing.get_context("spawn")  # the same on Linux, macOS and Windows
     draw(people[0])  # compiles the loops once, for all workers
     yield None
-    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_begin_worker) as pool:
+    with worker_pool(workers, partial(cv2.setNumThreads, 1)) as pool:
         yield from pool.map(draw, people[1:])
-
-
-def _begin_worker() -> None:
-    cv2.setNumThreads(1)
-    ignore_ctrl_c()
 
 
 def _draw_person(number: int, out: Path, config: SynthesisConfig) -> None:
