@@ -1,12 +1,14 @@
 """Measures how close a relaxed face is to the same person's true neutral photograph.
 
-    python benchmarks/relaxed.py FOLDER [--model NAME|FILE] [--reader cnn] [--expression happiness] [--sheet FILE.png]
-                                 [--json FILE.json]
+    python benchmarks/relaxed.py FOLDER [--model NAME|FILE ...] [--reader cnn] [--expression happiness]
+                                 [--sheet FILE.png] [--json FILE.json]
 
 FOLDER holds SUBJECT_neutral.jpg and SUBJECT_EXPRESSION.jpg, for instance the Face Research Lab London Set (DeBruine &
 Jones, figshare 5047666, CC BY 4.0). Without --model the photograph is relaxed as by `deadpan relax`. With --model, the
-model's generated neutral face is pasted into the photograph, and the model also reads all photographs. --json writes
-the figures as {FOLDER: ...}, which `deadpan export --metrics` puts into a card.
+model's generated neutral face is pasted into the photograph, and the model also reads all photographs. With n models,
+the people number i, i + n, i + 2 n, ... are measured with model i: cross-validation, if that model was trained without
+them. --json writes the figures as {FOLDER: ...}, which `deadpan export --metrics` puts into a card; where FOLDER holds
+manifest.csv, with the accuracy of each group of people.
 
 Errors of shape are differences between the face mesh of a result and that of the true neutral photograph, in distances
 between the outer eye corners. L1, sharpness and the change of neutral photographs are measured on grey 64 px faces
@@ -17,10 +19,12 @@ best shift within 2 px and scale within 3 % is used, so that neither blur nor al
 from __future__ import annotations
 
 import argparse
+import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import cycle
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -33,6 +37,7 @@ from deadpan.faces.landmarks import main_face, mesh_of
 from deadpan.faces.photographs import read_photograph
 from deadpan.faces.relaxing import steady_mesh
 from deadpan.files import write_png
+from deadpan.metrics.groups import groups_in
 from deadpan.pixels import LUMA, RGB
 from deadpan.prediction.relaxing import relax_photograph
 
@@ -43,6 +48,8 @@ MOUTH_AND_CHEEKS = np.s_[32:61, 10:54]
 MOUTH = np.s_[38:60, 16:48]
 STILL = (33, 133, 362, 263, 168, 6, 197)
 """Mesh points of the eye corners and the bridge of the nose: faces are aligned by these."""
+
+ATTRIBUTES = ("gender", "ethnicity")
 
 Relax = Callable[[RGB], RGB]
 
@@ -135,10 +142,12 @@ def sharpness(face: Floats) -> float:
     return float(cv2.Laplacian(face, cv2.CV_64F)[MOUTH].var())
 
 
-def read_people(folder: Path, expression: str, detector: Detector, relax: Relax) -> tuple[list[Person], list[RGB]]:
+def read_people(
+    folder: Path, expression: str, detector: Detector, relaxes: Sequence[Relax]
+) -> tuple[list[Person], list[RGB]]:
     """Every pair of the folder, measured, and the photographs with the expression followed by their results."""
     people, photographs = [], []
-    for path in sorted(folder.glob("*_neutral.jpg")):
+    for path, relax in zip(sorted(folder.glob("*_neutral.jpg")), cycle(relaxes), strict=False):
         smile = read_photograph(path.with_name(path.name.replace("_neutral", f"_{expression}")))
         neutral = read_photograph(path)
         result = relax(smile)
@@ -191,10 +200,10 @@ def report(people: list[Person]) -> dict[str, float]:
     return {**left, **measured, "neutral photographs changed by": np.mean(rest)}
 
 
-def reading(predictor: Predictor, folder: Path, expression: str) -> dict[str, float]:
-    """How the model reads the photographs of each person, neutral and with the expression; prints and returns it."""
+def reading(predictors: Sequence[Predictor], folder: Path, expression: str) -> dict[str, Any]:
+    """How the models read the photographs of each person, neutral and with the expression; prints and returns it."""
     margins, right = [], []
-    for path in sorted(folder.glob("*_neutral.jpg")):
+    for path, predictor in zip(sorted(folder.glob("*_neutral.jpg")), cycle(predictors), strict=False):
         for name, photograph in (("neutral", path), (expression, path.with_name(f"{path.stem[:-8]}_{expression}.jpg"))):
             face = max(predictor.predict(photograph), key=lambda each: each.box[2] - each.box[0])
             right.append(face.expression == name)
@@ -207,15 +216,41 @@ def reading(predictor: Predictor, folder: Path, expression: str) -> dict[str, fl
         "area under the ROC curve": (moved[:, None] > calm).mean() + (moved[:, None] == calm).mean() / 2,
         "more than in the own neutral photograph": (moved > calm).mean(),
     }
-    print(f"{predictor.name}: " + ", ".join(f"{name} {value:.3f}" for name, value in found.items()))
-    return {name: float(value) for name, value in found.items()}
+    names = ", ".join(predictor.name for predictor in predictors)
+    print(f"{names}: " + ", ".join(f"{name} {value:.3f}" for name, value in found.items()))
+    figures: dict[str, Any] = {name: float(value) for name, value in found.items()}
+    if (folder / "manifest.csv").exists():
+        figures["groups"] = group_accuracy(folder, np.array(right, np.float64))
+    return figures
+
+
+def group_accuracy(folder: Path, right: Floats) -> dict[str, dict[str, float]]:
+    """The accuracy of each group that manifest.csv defines, from two photographs of each person; printed too."""
+    with (folder / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        facts = {row["path"]: row for row in csv.DictReader(file)}
+    names = [path.name for path in sorted(folder.glob("*_neutral.jpg"))]
+    pictures: list[dict[str, Any]] = [
+        {key: facts[name].get(key) for key in ATTRIBUTES} for name in names for _ in range(2)
+    ]
+    groups = {
+        attribute: {group: round(float(right[rows].mean()), 4) for group, rows in members.items()}
+        for attribute, members in groups_in(pictures).items()
+    }
+    for attribute, accuracy in groups.items():
+        print(f"{attribute}: " + ", ".join(f"{group} {value:.3f}" for group, value in accuracy.items()))
+    return groups
 
 
 def main() -> None:
     """Print the figures and write the sheet."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--model", help="a model that generates neutral faces; without it the photograph is warped")
+    parser.add_argument(
+        "--model",
+        nargs="+",
+        default=[],
+        help="models that generate neutral faces; without them the photograph is warped",
+    )
     parser.add_argument("--reader", default="cnn", help="the model that reads the results")
     parser.add_argument("--expression", default="happiness")
     parser.add_argument("--strength", type=float, default=1.0)
@@ -227,17 +262,17 @@ def main() -> None:
     def warp(photograph: RGB) -> RGB:
         return relax_photograph(photograph, reader.detector, strength=arguments.strength).photograph
 
-    model = Predictor(arguments.model) if arguments.model else None
-    relax = warp if model is None else relax_by_model(model)
-    people, photographs = read_people(arguments.folder, arguments.expression, reader.detector, relax)
-    figures: dict[str, float] = {"people": len(people), **report(people)}
-    if model is not None:
-        figures |= reading(model, arguments.folder, arguments.expression)
+    models = [Predictor(each) for each in arguments.model]
+    relaxes = [relax_by_model(model) for model in models] or [warp]
+    people, photographs = read_people(arguments.folder, arguments.expression, reader.detector, relaxes)
+    figures: dict[str, Any] = {"people": len(people), **report(people)}
+    if models:
+        figures |= reading(models, arguments.folder, arguments.expression)
     read = [[face.expression for face in reader.predict(each)[:1]] == [arguments.expression] for each in photographs]
     print(f"{reader.name} reads {arguments.expression}: {np.mean(read[::2]):.1%} -> {np.mean(read[1::2]):.1%}")
     if arguments.json:
         figures[f"{reader.name} reads {arguments.expression}"] = float(np.mean(read[1::2]))
-        rounded = {name: round(float(value), 4) for name, value in figures.items()}
+        rounded = {name: value if name == "groups" else round(float(value), 4) for name, value in figures.items()}
         arguments.json.write_text(json.dumps({arguments.folder.resolve().name: rounded}, indent=1) + "\n")
     if arguments.sheet:
         rows = [np.hstack([getattr(person, name) for person in people]) for name in ("smile", "result", "neutral")]
