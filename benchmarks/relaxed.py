@@ -40,6 +40,7 @@ from deadpan.files import write_png
 from deadpan.metrics.groups import groups_in
 from deadpan.pixels import LUMA, RGB
 from deadpan.prediction.relaxing import relax_photograph
+from deadpan.video.episodes import APART
 
 Floats = NDArray[np.float64]
 
@@ -202,12 +203,13 @@ def report(people: list[Person]) -> dict[str, float]:
 
 def reading(predictors: Sequence[Predictor], folder: Path, expression: str) -> dict[str, Any]:
     """How the models read the photographs of each person, neutral and with the expression; prints and returns it."""
-    margins, right = [], []
+    margins, right, distances = [], [], []
     for path, predictor in zip(sorted(folder.glob("*_neutral.jpg")), cycle(predictors), strict=False):
         for name, photograph in (("neutral", path), (expression, path.with_name(f"{path.stem[:-8]}_{expression}.jpg"))):
             face = max(predictor.predict(photograph), key=lambda each: each.box[2] - each.box[0])
             right.append(face.expression == name)
             margins.append(np.log(face.probabilities[expression] / face.probabilities["neutral"]))
+        distances += [face.distance_from_rest or 0 for face in predictor.with_rest_face(path).predict(photograph)]
     calm, moved = np.array(margins).reshape(-1, 2).T
     found = {
         "accuracy": np.mean(right),
@@ -215,6 +217,7 @@ def reading(predictors: Sequence[Predictor], folder: Path, expression: str) -> d
         f"{expression} recognised": np.mean(right[1::2]),
         "area under the ROC curve": (moved[:, None] > calm).mean() + (moved[:, None] == calm).mean() / 2,
         "more than in the own neutral photograph": (moved > calm).mean(),
+        f"at least {APART} from the own neutral photograph": np.mean(np.array(distances) >= APART),
     }
     names = ", ".join(predictor.name for predictor in predictors)
     print(f"{names}: " + ", ".join(f"{name} {value:.3f}" for name, value in found.items()))

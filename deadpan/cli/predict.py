@@ -76,7 +76,7 @@ def predict(
     confidence: Annotated[float, Parameter(help="Lowest score of a detected face, 0 to 1.")] = 0.5,
     rest_face: Annotated[
         Path | None,
-        Parameter(help="Photograph of the person's neutral face, used instead of a generated one (dgcn models only)."),
+        Parameter(help="Photograph of the person's neutral face: also measure how far each face is from it."),
     ] = None,
     prior: Annotated[
         Literal["trained", "equal"],

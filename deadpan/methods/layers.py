@@ -248,7 +248,8 @@ def removal_loss(made: Generated, pairs: Batch, extra: float) -> tuple[Tensor, d
     image.
 
     For WarpAndPaint it also includes the L1 of edges and of the amount of detail, the flow's distance from the motion
-    of the face mesh, the flow's roughness and the size of the mask. The weights of these terms are our choice (`docs/methods/deadpan.md`).
+    of the face mesh, the flow's roughness and the size of the mask. The weights of these terms are our choice
+    (`docs/methods/deadpan.md`).
     """
     l1 = changed_l1(made.neutral, pairs, extra)
     logs = {"l1": l1.detach(), "copy_l1": changed_l1(pairs.clean, pairs, extra)}

@@ -28,6 +28,7 @@ from deadpan.pixels import RGB, grey_like, to_network, to_pixels
 from deadpan.prediction.folders import Input, Inputs, input_of, inputs_of
 from deadpan.prediction.model_file import open_model, read_facts
 from deadpan.prediction.relaxing import Relaxed, relax_photograph
+from deadpan.prediction.rest_face import RestFace, face_features
 from deadpan.prediction.results import FaceResult, PhotographResult, Recognition, Shown
 from deadpan.video.reading import VideoSettings, predict_video
 from deadpan.video.rest import AUTO, Rest
@@ -96,12 +97,12 @@ class Predictor:
         `longest_side` pixels are scaled down for detection; with 0 or None they never are. `confidence`, in 0..1, is
         the least score of a detected face. `threads` is the number of threads that run the model; it does not affect
         detection. `show` also computes the model's explanations, such as maps and votes (`FaceResult.shown`).
-        `rest_face` is a photograph of one person with a neutral expression. Models that compare a face with its neutral
-        face then use it in place of the generated one, and every photograph must show that person. `prior` says how
-        frequent each expression is assumed to be: as in the training pictures ("trained"), most of which are neutral or
-        happy, or all alike ("equal"), which finds more of the rare expressions but also reads more faces wrongly as
-        one of them. Raises ModelError for the model and for a `prior` that its file does not hold, RestFaceError for
-        the rest face and ValueError for any other argument.
+        `rest_face` is a photograph of one person at rest: every photograph must then show that person, results give the
+        distance from it, and models that compare a face with its neutral face compare it with this one. `prior` says
+        how frequent each expression is assumed to be: as in the training pictures ("trained"), most of which are
+        neutral or happy, or all alike ("equal"), which finds more of the rare expressions but also reads more faces
+        wrongly as one of them. Raises ModelError for the model and for a `prior` that its file does not hold,
+        RestFaceError for the rest face and ValueError for any other argument.
         """
         if prior not in ("trained", "equal"):
             raise ValueError(f"prior must be trained or equal, got {prior!r}")
@@ -112,10 +113,10 @@ class Predictor:
         self._threads = threads
         self._show = show
         self._prior = prior
-        self._rest: RGB | None = None
+        self._rest: RestFace | None = None
         self._open()
         if rest_face is not None:
-            self._rest = self._align_rest(rest_face)
+            self._take_rest(rest_face)
 
     def _open(self) -> Opened:
         """Open the model and the detector in this process."""
@@ -207,7 +208,7 @@ class Predictor:
         """Return a Predictor with this rest face that shares the opened model; raises the errors of the constructor."""
         other = Predictor.__new__(Predictor)
         other.__dict__.update(self.__dict__)
-        other._rest = self._align_rest(rest_face)
+        other._take_rest(rest_face)
         return other
 
     def relax(
@@ -353,10 +354,10 @@ class Predictor:
     def _run(self, aligned: RGB, neutral: bool = True) -> Recognition:
         inputs = {"image": to_network(aligned)}  # (N, 3, S, S)
         if self.compares:
-            rest = aligned[:1] if self._rest is None else self._rest[None]
+            rest = aligned[:1] if self._rest is None else self._rest.aligned[None]
             inputs["rest"] = np.repeat(to_network(rest), len(aligned), 0)  # (N, 3, S, S)
             inputs["given"] = np.full(len(aligned), self._rest is not None, np.float32)
-        makes = neutral and (self.generates or self._rest is not None)
+        makes = neutral and (self.generates or (self.compares and self._rest is not None))
         names = ["logits", *(["neutral"] if makes else [])]
         if self._show and neutral:
             names += [f"show_{i}" for i in range(len(self.shows))]
@@ -368,16 +369,15 @@ class Predictor:
         made = grey_like(aligned, to_pixels(answers["neutral"])) if makes else None  # (N, S, S, 3)
         return Recognition(probabilities, made, tuple(answers[name] for name in names if name.startswith("show_")))
 
-    def _align_rest(self, photograph: Photograph) -> RGB:
-        """Align the only face of the photograph, (S, S, 3); RestFaceError if there is not exactly one."""
-        if not self.compares:
-            reason = "it does not compare the face with a neutral face"
-            raise RestFaceError(f"the model {self.name} cannot use a rest face: {reason}; the released model dgcn does")
-        pixels = read_photograph(photograph)
-        faces = self.detector(pixels)
+    def _take_rest(self, photograph: Photograph) -> None:
+        """Use the only face of the photograph as the face at rest; RestFaceError if there is not exactly one."""
+        faces = self.detector(pixels := read_photograph(photograph))
         if len(faces) != 1:
             raise RestFaceError(f"the rest face must be a photograph of one person; found {len(faces)} faces")
-        return self._aligned(pixels, faces[0]).aligned
+        seen = self._aligned(pixels, faces[0])
+        self._rest = RestFace(seen.aligned)  # the model compares the face with itself
+        found = self.predict_faces(seen.aligned[None], neutral=False).probabilities[0]
+        self._rest = RestFace(seen.aligned, face_features(found, seen.mesh, self.temperature))
 
     def _look(self, photograph: RGB) -> list[Seen]:
         """Find and align the faces of a photograph; raises as `_seen`."""
@@ -386,9 +386,7 @@ class Predictor:
     def _seen(self, photograph: RGB, faces: list[Face]) -> list[Seen]:
         """Align the faces of a photograph; RestFaceError for several if a rest face of one person was given."""
         if self._rest is not None and len(faces) > 1:
-            raise RestFaceError(
-                f"{len(faces)} faces, but a rest face of one person; crop the photograph to that person"
-            )
+            raise RestFaceError(f"{len(faces)} faces, but a rest face of one person; crop the photograph to the person")
         return [self._aligned(photograph, face) for face in faces]
 
     def _results(self, faces: list[Seen]) -> list[FaceResult]:
@@ -421,6 +419,7 @@ class Predictor:
         if neutral is not None:
             difference = np.abs(aligned.astype(np.float32) - neutral.astype(np.float32))  # (S, S, 3)
             residue_map = difference.mean(axis=2, dtype=np.float32) / np.float32(255)  # (S, S)
+        distance = self._rest and self._rest.distance(face_features(probabilities, seen.mesh, self.temperature))
         return FaceResult(
             box=face.box,
             score=face.score,
@@ -434,6 +433,7 @@ class Predictor:
             quality=seen.quality,
             mesh=seen.mesh,
             shown=shown,
+            distance_from_rest=distance,
         )
 
 

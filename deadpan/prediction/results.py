@@ -30,6 +30,9 @@ FACE_COLUMNS: dict[str, type] = {
 }
 """The first columns of a table of faces, and the type of each."""
 
+COMPARED = ("residue", "distance_from_rest")
+"""The columns after the probabilities: differences from the generated neutral face and the face at rest."""
+
 
 class Shown(NamedTuple):
     """One explanation of a model's prediction for one face; `deadpan.method.Shown` defines the kinds."""
@@ -54,6 +57,7 @@ class FaceResult:
     quality: Quality  # size, sharpness, rotation and occlusion of the face
     mesh: NDArray[np.float32] | None = None  # (468, 3) in pixels of the photograph; None if no mesh is trusted
     shown: dict[str, Shown] = field(default_factory=dict)  # explanations by caption; empty without Predictor(show=True)
+    distance_from_rest: float | None = None  # 0 (at rest) to 1, as in videos; None without a rest face or without mesh
 
     def __repr__(self) -> str:
         box = ", ".join(f"{value:.0f}" for value in self.box)
@@ -87,6 +91,7 @@ class FaceResult:
             "expression": self.expression,
             "probabilities": {name: round(value, 6) for name, value in self.probabilities.items()},
             "residue": None if self.residue is None else round(self.residue, 6),
+            "distance_from_rest": None if self.distance_from_rest is None else round(self.distance_from_rest, 4),
             "quality": self.quality.as_json(),
             "marks": list(self.marks),
             **({"mesh": None if self.mesh is None else _rounded(self.mesh).tolist()} if mesh else {}),
@@ -133,7 +138,8 @@ class PhotographResult:
             facts = face.as_json()
             box = dict(zip(("left", "top", "right", "bottom"), facts["box"], strict=True))
             read = {"score": facts["score"], "expression": facts["expression"], **facts["probabilities"]}
-            seen = {"residue": facts["residue"], **facts["quality"], "marks": " ".join(face.marks)}
+            compared = {name: facts[name] for name in COMPARED}
+            seen = {**compared, **facts["quality"], "marks": " ".join(face.marks)}
             points = {"mesh": None if face.mesh is None else _rounded(face.mesh).ravel().tolist()} if mesh else {}
             rows.append({**start, "face": index, **box, **read, **seen, **points, "error": None})
         return rows or [{**start, "error": self.error}]
@@ -141,7 +147,7 @@ class PhotographResult:
 
 def face_columns(expressions: Sequence[str], mesh: bool = False) -> dict[str, type]:
     """The columns of PhotographResult.rows for a model with these expressions, and the type of each column."""
-    read = {**FACE_COLUMNS, **dict.fromkeys(expressions, float), "residue": float}
+    read = {**FACE_COLUMNS, **dict.fromkeys([*expressions, *COMPARED], float)}
     seen = {**dict.fromkeys(Quality._fields, float), "marks": str}
     return {**read, **seen, **({"mesh": list} if mesh else {}), "error": str}
 

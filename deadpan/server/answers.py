@@ -66,7 +66,7 @@ class FaceAnswer(Described):
         None, description="only live, with a face at rest: the probabilities minus those of the face at rest"
     )
     distance_from_rest: float | None = Field(
-        None, description="only live, with a face at rest: 0 (at rest) to 1, as in a video; null without a face mesh"
+        None, description="only live, with a face at rest: 0 (at rest) to 1, as in a video; null without one or a mesh"
     )
 
 

@@ -20,13 +20,12 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from deadpan.errors import DeadpanError
 from deadpan.faces.face import Face
 from deadpan.faces.networks import Floats
-from deadpan.faces.relaxing import shape_of_expression
 from deadpan.pixels import RGB
 from deadpan.prediction.predictor import Predictor, RestFaceError
+from deadpan.prediction.rest_face import RestFace, face_features
 from deadpan.prediction.results import FaceResult
 from deadpan.server.inference import Inference, Job
 from deadpan.server.pictures import seen_and_made
-from deadpan.video.rest import features, intensity
 from deadpan.video.smoothing import OneEuro
 
 IDLE = 60.0
@@ -51,7 +50,7 @@ class Rest(NamedTuple):
 
     predictor: Predictor  # compares faces with the face at rest, if the model can
     probabilities: dict[str, float]  # of the face at rest
-    features: Floats | None  # (F,) of the face at rest, as in a video; None if it has no mesh
+    face: RestFace
     smooth: OneEuro  # of the distance from rest
 
 
@@ -168,22 +167,19 @@ class Live:
         if compares:
             (results,) = predictor.read([(photograph, faces)])
         self._steady = self._steady and Steady()  # the face at rest is what this one picture shows
-        self._rest = Rest(predictor, results[0].probabilities, self._features(results[0]), OneEuro())
+        face = RestFace(results[0].aligned, self._features(results[0]))
+        self._rest = Rest(predictor, results[0].probabilities, face, OneEuro())
         return self._describe(photograph, faces, results)
-
-    def _features(self, face: FaceResult) -> Floats | None:
-        if face.mesh is None:
-            return None
-        probabilities = list(face.probabilities.values())
-        return features(probabilities, shape_of_expression(face.mesh.astype(np.float64)), self._predictor.temperature)
 
     def _distance(self, face: FaceResult, rest: Rest, time_s: float) -> float | None:
         """The distance from rest, 0 to 1, calibrated as in a video; None if a face has no mesh."""
-        now = self._features(face)
-        if now is None or rest.features is None:
-            return None
-        apart = intensity(now[None], rest.features)
-        return float(apart[0] if self._steady is None else rest.smooth(apart, time_s)[0])
+        apart = rest.face.distance(self._features(face))
+        if apart is None or self._steady is None:
+            return apart
+        return float(rest.smooth(np.array([apart]), time_s)[0])
+
+    def _features(self, face: FaceResult) -> Floats | None:
+        return face_features(list(face.probabilities.values()), face.mesh, self._predictor.temperature)
 
     def _describe(self, photograph: RGB, _: list[Face], results: list[FaceResult]) -> dict[str, Any]:
         height, width = photograph.shape[:2]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import inspect
+import io
 import json
 import os
 import re
@@ -56,8 +57,10 @@ def test_rest_face_and_show(
     assert predict(comparing_model_file, portrait, "--rest-face", girl, "--show", "--json", "-") == 0
     (face,) = json.loads(capsys.readouterr().out)["faces"]
     assert list(face["shown"]) == ["branch", "intensity", "displacements"] and face["shown"]["intensity"] > 0
-    assert predict(model_file, portrait, "--rest-face", girl) == 2
-    assert "the model tiny cannot use a rest face" in capsys.readouterr().err
+    assert face["distance_from_rest"] > 0
+    assert predict(model_file, portrait, "--rest-face", girl, "--csv", "-") == 0
+    (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert float(row["distance_from_rest"]) > 0
     assert predict(comparing_model_file, portrait, "--rest-face", "nobody.png") == 2
     assert "nobody.png" in capsys.readouterr().err
 
