@@ -77,7 +77,8 @@ fit before-small narrow 0.4 --epochs 40 --rate 3e-3 --weight-decay 0.02 --weight
   --dropout 0.05 "${weaker[@]}"
 
 # The last stage also learns from studio photographs: pairs of a true smile and a true neutral face. The released models
-# are the averages of the weights before and after it.
+# are averages of the weights before (a quarter) and after it. On public_test's majority reading `default` reads 91.9 %
+# before and 91.3 % after this stage, and 91.5 % with that average; on LONDON 81.7, 88.3 and 86.7 % (cross-validation).
 pairs() { # NAME EXCEPT...: write NAME.parquet with the people of LONDON but these
   mkdir -p "$1"
   for neutral in "$london"/*_neutral.jpg; do
@@ -94,7 +95,7 @@ learn() { # MODEL PAIRS OUT
   data+=("$2.parquet")
   fit "$1-$2" "before-$1" $width --epochs 4 --rate 8e-4 --weights 0.12 0.04 0.04 0.62 0.1 0.08 --dropout $dropout "${weaker[@]}"
   unset 'data[-1]'
-  [ -e "$3/model.safetensors" ] || python "$here/average.py" "before-$1" "$1-$2" "$3"
+  [ -e "$3/model.safetensors" ] || python "$here/average.py" "before-$1" "$1-$2" "$3" --share 0.75
   deadpan export "$3" "$3.onnx" --temperature ferplus.parquet@public_test
 }
 # The released models learn from everyone but the four people whose photographs are in examples/photos. The figures on

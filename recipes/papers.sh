@@ -19,11 +19,11 @@ case $method in
   derl) flags=(--width 0.375 --outer-skip --warp --blocks 1 --adversarial 0 --joint-rate 1.5e-3
     --generator-epochs 8 --classifier-epochs 2 --joint-epochs 34) ;;
   dgcn) flags=(--width 0.5 --skips --warp --blocks 1 --contrast concat --contrastive 0
-    --generator-epochs 5 --contrast-epochs 2 --joint-epochs 20) ;;
+    --generator-epochs 4 --contrast-epochs 1 --joint-epochs 14) ;;
   degan) flags=(--width 0.5 --image-size 64 --stem 2 --warp --subjects 5000
-    --synthesis-epochs 10 --classifier-epochs 1 --joint-epochs 14) ;;
+    --synthesis-epochs 8 --classifier-epochs 1 --joint-epochs 10) ;;
   errnet) flags=(--width 0.5 --image-size 64 --stem-stride 2 --output warp --adversarial 0 --rate 1e-3
-    --pretrain-epochs 4 --epochs 26) ;;
+    --pretrain-epochs 4 --epochs 19) ;;
   *) sed -n 2,10p "$0"; exit 2 ;;
 esac
 weak=(--augment.brightness 0.1 --augment.contrast 0.15 --augment.gamma 0.15 --augment.shade 0.1

@@ -147,7 +147,8 @@ def test_a_narrow_network_keeps_channels_of_the_wide_one(tmp_path: Path) -> None
     assert torch.equal(after["network.classify.1.weight"][:, :64], columns)
 
 
-def test_the_average_of_two_runs(tmp_path: Path) -> None:
+@pytest.mark.parametrize("share", [0.5, 0.75])
+def test_the_average_of_two_runs(share: float, tmp_path: Path) -> None:
     facts = {"command": "deadpan train deadpan", "data": [], "subjects": ["csv/A"], "prior": {"neutral": 1.0}}
     runs = []
     for seed, name in enumerate(("before", "after")):
@@ -158,11 +159,12 @@ def test_the_average_of_two_runs(tmp_path: Path) -> None:
         sys.executable,
         str(RECIPES / "average.py"),
         *(str(tmp_path / name) for name in ("before", "after", "out")),
+        f"--share={share}",
     ]
     subprocess.run(words, check=True, env={**os.environ, "PYTHONPATH": str(RECIPES.parent)})
     method, found = load_method(tmp_path / "out")
     name = "network.trunk.stem.weight"
-    mean = (runs[0].state_dict()[name] + runs[1].state_dict()[name]) / 2
+    mean = (1 - share) * runs[0].state_dict()[name] + share * runs[1].state_dict()[name]
     assert torch.allclose(method.state_dict()[name], mean)
-    assert found["command"] == "deadpan train deadpan; python recipes/average.py before after out"
+    assert found["command"] == f"deadpan train deadpan; python recipes/average.py before after out --share {share}"
     assert found["prior"] == {"neutral": 1.0} and found["subjects"] == ["csv/A"]
