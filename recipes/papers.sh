@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# How the released models of the four papers were made: derl, dgcn, degan and errnet, each as a small variant that warps
-# and paints the neutral face, trained on what `default` was trained on.
+# How the released models derl, dgcn and errnet were made: small variants that warp and paint the neutral face, trained on
+# what `default` was trained on. degan takes the same way, but is not released.
 #
 #     recipes/papers.sh METHOD DATA LONDON
 #

@@ -206,24 +206,6 @@ def edge_l1(generated: Tensor, pairs: Batch, extra: float) -> Tensor:
     return (across + down) / weight.mean()
 
 
-def detail_l1(generated: Tensor, pairs: Batch, extra: float) -> Tensor:
-    """L1 of the local amount of detail, the 9x9 mean of the Laplacian's magnitude, averaged with `change_weights`.
-
-    An L1 of pixels alone is least for a blurred face where the true one cannot be foreseen. This one is not.
-    """
-    weight = change_weights(pairs, extra)[..., 1:-1, 1:-1]
-    wrong = details(generated.float()) - details(pairs.neutral)  # (N, 1, S - 2, S - 2)
-    return (weight * wrong.abs()).mean() / weight.mean()
-
-
-def details(face: Tensor) -> Tensor:
-    """The 9x9 mean of the Laplacian's magnitude of the grey face: (N, 3, S, S) -> (N, 1, S - 2, S - 2)."""
-    grey = face.mean(1, keepdim=True)
-    middle = 4 * grey[..., 1:-1, 1:-1]
-    beside = grey[..., :-2, 1:-1] + grey[..., 2:, 1:-1] + grey[..., 1:-1, :-2] + grey[..., 1:-1, 2:]
-    return F.avg_pool2d((middle - beside).abs(), 9, stride=1, padding=4, count_include_pad=False)
-
-
 def flow_loss(flow: Tensor, pairs: Batch) -> Tensor:
     """|f(q) - (p - q)|_1 over the landmarks q of the neutral faces that were at p in the images; 0 if none is known.
 
@@ -247,9 +229,8 @@ def removal_loss(made: Generated, pairs: Batch, extra: float) -> tuple[Tensor, d
     """The loss of generated faces against true neutral faces of pairs, and logs: its L1 and the L1 of copying the
     image.
 
-    For WarpAndPaint it also includes the L1 of edges and of the amount of detail, the flow's distance from the motion
-    of the face mesh, the flow's roughness and the size of the mask. The weights of these terms are our choice
-    (`docs/methods/deadpan.md`).
+    For WarpAndPaint it also includes the L1 of edges, the flow's distance from the motion of the face mesh, the flow's
+    roughness and the size of the mask. The weights of these terms are our choice (`docs/methods/deadpan.md`).
     """
     l1 = changed_l1(made.neutral, pairs, extra)
     logs = {"l1": l1.detach(), "copy_l1": changed_l1(pairs.clean, pairs, extra)}
@@ -257,8 +238,7 @@ def removal_loss(made: Generated, pairs: Batch, extra: float) -> tuple[Tensor, d
         return l1, logs
     moved = flow_loss(made.flow, pairs)
     rough, painted = roughness(made.flow.float()), made.mask.float().mean()
-    sharp = 0.7 * edge_l1(made.neutral, pairs, extra) + 4.0 * detail_l1(made.neutral, pairs, extra)
-    loss = l1 + sharp + 2.0 * moved + 0.02 * rough + 0.002 * painted
+    loss = l1 + 0.7 * edge_l1(made.neutral, pairs, extra) + 2.0 * moved + 0.02 * rough + 0.002 * painted
     return loss, {**logs, "flow": moved.detach(), "painted": painted.detach()}
 
 

@@ -135,10 +135,13 @@ def test_what_is_refused(
 @pytest.mark.skipif(os.name == "nt", reason="sends a signal")
 def test_ctrl_c_keeps_the_frames_read_so_far(tmp_path: Path) -> None:
     frames = list(smiling())[:80]
+    short = write_film(tmp_path / "short.avi", iter(frames))
     long = write_film(tmp_path / "long.avi", (frame for _ in range(60) for frame in frames))
-    command = [sys.executable, "-m", "deadpan", "predict", str(long), "--model", "cnn", "-o", str(tmp_path / "l.csv")]
-    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    time.sleep(6)
+    words = [sys.executable, "-m", "deadpan", "predict", "--model", "cnn"]
+    began = time.monotonic()
+    subprocess.run([*words, str(short), "-o", str(tmp_path / "s.csv")], check=True)
+    running = subprocess.Popen([*words, str(long), "-o", str(tmp_path / "l.csv")], stderr=subprocess.PIPE, text=True)
+    time.sleep(1.5 * (time.monotonic() - began))  # enough for some frames, and far from enough for sixty times as many
     running.send_signal(signal.SIGINT)
     _, error = running.communicate(timeout=120)
     assert running.returncode == 130, error
