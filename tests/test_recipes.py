@@ -70,6 +70,8 @@ def test_wrong_use_prints_how_it_is_used(tmp_path: Path) -> None:
 @pytest.mark.parametrize("stopped", [False, True])
 def test_default_and_small_are_trained_with_flags_that_exist(stopped: bool, tmp_path: Path) -> None:
     (tmp_path / "london").mkdir()
+    for person in ("006", "007", "010"):
+        (tmp_path / "london" / f"{person}_neutral.jpg").touch()
     for stub in (tmp_path / "deadpan", tmp_path / "python"):
         stub.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/called\n')
         stub.chmod(0o755)
@@ -84,13 +86,24 @@ def test_default_and_small_are_trained_with_flags_that_exist(stopped: bool, tmp_
     done = subprocess.run(words, capture_output=True, text=True, env={**os.environ, "PATH": path})
     assert done.returncode == 0, done.stderr
     called = [line.split() for line in (tmp_path / "called").read_text().splitlines()]
-    made = ["prepare"] * 4 + ["synthesize"] * 2 + ["prepare"] * 3 + ["synthesize", "prepare", "compose"]
+    made = ["prepare"] * 4 + ["synthesize"] * 2 + ["prepare"] * 2 + ["synthesize", "prepare", "compose"]
     measured = str(RECIPES / ".." / "benchmarks" / "relaxed.py")
     averaged, narrowed = str(RECIPES / "average.py"), str(RECIPES / "narrow.py")
-    released = ["export", "score", measured, "export"]
-    assert [words[0] for words in called] == [*made, *["train"] * 5, averaged, narrowed, "train", *2 * released]
+    studio = 4 * ["prepare", "train", averaged, "export"]  # of `default`, and of those without a third of the people
+    small = [narrowed, "train", "export"]
+    released = 2 * ["score", measured, "export"]
+    assert [words[0] for words in called] == [*made, *["train"] * 5, averaged, *studio, *small, *released]
+    people = [
+        sorted(path.name for path in (out / name).iterdir()) for name in ("studio", "third-0", "third-1", "third-2")
+    ]
+    assert people == [
+        ["007_03.jpg", "007_08.jpg", "010_03.jpg", "010_08.jpg"],
+        ["006_03.jpg", "006_08.jpg", "007_03.jpg", "007_08.jpg"],
+        ["007_03.jpg", "007_08.jpg", "010_03.jpg", "010_08.jpg"],
+        ["006_03.jpg", "006_08.jpg", "010_03.jpg", "010_08.jpg"],
+    ]
     trainings = [tokens for tokens in called if tokens[0] == "train"]
-    assert ["--resume" in tokens for tokens in trainings] == [stopped, *[False] * 5]
+    assert ["--resume" in tokens for tokens in trainings] == [stopped, *[False] * 9]
     settings = {*dataclasses.fields(METHODS["deadpan"].Config), *dataclasses.fields(TrainingConfig)}
     known = {field.name for field in settings} | {"data", "out", "start", "validation", "resume"}
     known |= {f"augment.{field.name}" for field in dataclasses.fields(Augmentation)}

@@ -62,7 +62,7 @@ def test_data_commands(girl: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     (folder / f"{ODD}.png").write_text("no picture")
     out = tmp_path / f"{ODD}.parquet"
     assert main(["data", "check", "folders", str(folder.parent), "--pictures"]) == 1
-    assert main(["prepare", "folders", str(folder.parent), str(out), "--workers", "1", "--alignment", "five"]) == 1
+    assert main(["prepare", "folders", str(folder.parent), str(out), "--workers", "1"]) == 1
     printed = capsys.readouterr()
     assert_harmless(printed.out + printed.err)
     shutil.copy(folder / "girl.png", folder / f"{ODD}again.png")  # a finding that names the picture
