@@ -218,11 +218,11 @@ def test_the_bar_is_shown_on_a_terminal_beside_a_file(
 
 def stopped(words: list[str], number: signal.Signals, begun: Callable[[], bool]) -> tuple[int, str]:
     with subprocess.Popen([sys.executable, "-m", "deadpan", *words], stderr=subprocess.PIPE) as process:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while not begun() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
         process.send_signal(number)
-        said = process.communicate(timeout=60)[1].decode()
+        said = process.communicate(timeout=240)[1].decode()
     assert "Traceback" not in said
     return process.returncode, said
 

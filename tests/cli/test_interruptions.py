@@ -42,7 +42,7 @@ def stopped(arguments: list[str], number: signal.Signals, begun: Callable[[], bo
     with subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
     ) as process:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while not begun() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
         assert process.poll() is None, process.stderr and process.stderr.read()
@@ -50,7 +50,7 @@ def stopped(arguments: list[str], number: signal.Signals, begun: Callable[[], bo
             os.killpg(process.pid, number)
         else:
             process.send_signal(number)
-        said = process.communicate(timeout=60)[1].decode()
+        said = process.communicate(timeout=240)[1].decode()
     assert "Traceback" not in said, said
     return process.returncode, said
 
