@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Trains a small variant of a paper's method on what `default` was trained on. It warps and paints the neutral face. The
-# released model `derl` was made so; the epochs of the others are a guess.
+# released model `derl` was made so. The epochs of the other methods were chosen by time alone.
 #
 #     recipes/papers.sh METHOD DATA LONDON
 #

@@ -67,6 +67,25 @@ def test_wrong_use_prints_how_it_is_used(tmp_path: Path) -> None:
         assert done.returncode == 2 and "recipes/methods.sh METHOD small|paper" in done.stdout
 
 
+@pytest.mark.parametrize("name", ["derl", "dgcn", "degan", "errnet"])
+def test_the_papers_methods_are_trained_with_flags_that_exist(name: str, tmp_path: Path) -> None:
+    for stub in (tmp_path / "deadpan", tmp_path / "python"):
+        stub.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/called\n')
+        stub.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    words = [str(RECIPES / "papers.sh"), name, str(tmp_path), str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, env={**os.environ, "PATH": path})
+    assert done.returncode == 0, done.stderr
+    called = [line.split() for line in (tmp_path / "called").read_text().splitlines()]
+    measured = str(RECIPES / ".." / "benchmarks" / "relaxed.py")
+    assert [tokens[0] for tokens in called] == ["train", "export", "score", measured, "export"]
+    assert called[0][1] == name
+    flags = {token[2:].replace("-", "_") for token in called[0] if token.startswith("--")}
+    settings = {*dataclasses.fields(METHODS[name].Config), *dataclasses.fields(TrainingConfig)}
+    known = {field.name for field in settings} | {"data", "out", "validation"}
+    assert flags <= known | {f"augment.{field.name}" for field in dataclasses.fields(Augmentation)}
+
+
 @pytest.mark.parametrize("stopped", [False, True])
 def test_default_and_small_are_trained_with_flags_that_exist(stopped: bool, tmp_path: Path) -> None:
     (tmp_path / "london").mkdir()

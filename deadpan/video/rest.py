@@ -52,7 +52,7 @@ DISTANCES = (0.0, 3.0, 5.0, 8.0, 12.0, 16.0, 22.0, 30.0)
 INTENSITIES = (0.0, 0.05, 0.26, 0.54, 0.65, 0.73, 0.88, 1.0)
 """The intensity, 0 to 1, of an expression as a function of the distance between features; linear between the points.
 
-Fitted to the true intensities of twelve synthetic people, with the released models derl, dgcn and cnn together
+Fitted to the true intensities of twelve synthetic people, with the models derl, dgcn and cnn of version 0.1 together
 (benchmarks/video.py). Few of their frames have a distance above 22; the last point was set by hand.
 """
 
